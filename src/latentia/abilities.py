@@ -1,0 +1,123 @@
+"""What a model can do. A model has the abilities that are true of it, and no others.
+
+Reports, the command line and metrics ask for abilities (`isinstance(model, Encodes)`),
+never for families, so a new family needs no change there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+Seeds = Sequence[int]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Draws new data: one sample per seed, whatever the batch it is drawn in."""
+
+    def sample(
+        self, seeds: Seeds, *, condition: Tensor | None = None, steps: int | None = None
+    ) -> Tensor:
+        """`(len(seeds), …)`: images in [-1, 1], vectors in the data's own units."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Maps data to one latent vector each."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """`(B, …) -> (B, d)`."""
+        ...
+
+
+@runtime_checkable
+class HasPosterior(Encodes, Protocol):
+    """Maps data to a distribution over latent vectors."""
+
+    def posterior(self, x: Tensor) -> Distribution:
+        """q(z|x): batch shape `(B,)`, event shape `(d,)`."""
+        ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Maps latent vectors back to data."""
+
+    @property
+    def latent_dim(self) -> int: ...
+
+    def decode(self, z: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """`(B, d) -> (B, …)`."""
+        ...
+
+
+@runtime_checkable
+class HasElbo(Protocol):
+    """Bounds the log-likelihood from below."""
+
+    def elbo(self, x: Tensor, *, seed: int = 0) -> Tensor:
+        """`(B,)`, nats, always at β = 1."""
+        ...
+
+
+@runtime_checkable
+class HasLogProb(Protocol):
+    """Estimates the log-likelihood."""
+
+    def log_prob(self, x: Tensor, *, samples: int | None = None, seed: int = 0) -> Tensor:
+        """`(B,)`, nats. `samples` is the effort: importance samples, or solver steps."""
+        ...
+
+
+@runtime_checkable
+class HasEnergy(Protocol):
+    """Scores data up to an unknown constant."""
+
+    def energy(self, x: Tensor) -> Tensor:
+        """`(B,)`, nats up to log Z."""
+        ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """Carries data from one domain to another."""
+
+    def translate(self, x: Tensor, to: str) -> Tensor:
+        """`(B, …) -> (B, …)`."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """Predicts labels."""
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        """`(B, classes)`, rows sum to 1."""
+        ...
+
+
+_NAMES: dict[str, type] = {
+    "sample": Samples,
+    "encode": Encodes,
+    "posterior": HasPosterior,
+    "decode": Decodes,
+    "elbo": HasElbo,
+    "log_prob": HasLogProb,
+    "energy": HasEnergy,
+    "translate": Translates,
+    "predict_proba": Classifies,
+}
+
+
+def abilities_of(model: object | type) -> tuple[str, ...]:
+    """The names of the abilities that a model, or a model class, has.
+
+    >>> abilities_of(object())
+    ()
+    """
+    return tuple(name for name in _NAMES if hasattr(model, name))

@@ -1,0 +1,133 @@
+"""What a data set is, for those who model it: a specification, and rows ready to batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentia.game import Batch
+
+Binarize = Literal["none", "static"]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The facts a model is built from. JSON-able, kept in every run folder.
+
+    Attributes:
+        name: how the user called the data.
+        kind: "image" (uint8 rows, modelled in [-1, 1]) or "vector" (float32 rows).
+        shape: `(C, H, W)` or `(features,)`.
+        n: rows in this split.
+        hash: content hash of the rows, 16 hex digits.
+        classes: label names, empty without labels.
+        center, scale: per-feature mean and standard deviation of vectors; empty for images.
+    """
+
+    name: str
+    kind: Literal["image", "vector"]
+    shape: tuple[int, ...]
+    n: int
+    hash: str
+    classes: tuple[str, ...] = ()
+    center: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+    @property
+    def dims(self) -> int:
+        """Numbers per example."""
+        return int(np.prod(self.shape))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Self:
+        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
+        return cls(**tuples)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How raw sources become rows; part of a run's recipe, so that it can be repeated.
+
+    Attributes:
+        size: side of the square that images are resized and centre-cropped to; None keeps
+            images that all share one size, and else takes 64.
+        channels: 1 (grey), 3 (colour) or None (grey only if every image is).
+        background: colour name or #rrggbb laid under transparent images.
+        binarize: "static" draws every pixel once with probability = intensity, fixed seed
+            (Larochelle and Murray, 2011).
+        limit: keep only the first rows.
+        seed: of generated data (toy densities, sprites) and of the held-out split.
+    """
+
+    size: int | None = None
+    channels: Literal[1, 3] | None = None
+    background: str = "white"
+    binarize: Binarize = "none"
+    limit: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows ready to batch.
+
+    Attributes:
+        spec: what they are.
+        values: uint8 `(N, C, H, W)` (often a read-only memory map) or float32 `(N, features)`.
+        labels: int64 `(N,)` or None.
+        names: file name of each row, or None.
+        factors: known generating factors, each `(N,)`; empty where unknown.
+        log_density: exact log-density in nats of float rows, for toy data; else None.
+        skipped: unreadable files, as (name, reason).
+    """
+
+    spec: DataSpec
+    values: np.ndarray
+    labels: np.ndarray | None = None
+    names: Sequence[str] | None = None
+    factors: dict[str, np.ndarray] | None = None
+    log_density: Callable[[np.ndarray], np.ndarray] | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def subset(self, index: np.ndarray | slice) -> Dataset:
+        """The chosen rows, as a data set of their own (same spec but for `n`)."""
+        rows = np.arange(len(self))[index]
+        pick = lambda a: None if a is None else a[rows]  # noqa: E731
+        return Dataset(
+            spec=DataSpec.from_json({**self.spec.to_json(), "n": len(rows)}),
+            values=self.values[rows],
+            labels=pick(self.labels),
+            names=None if self.names is None else [self.names[i] for i in rows],
+            factors=None if self.factors is None else {k: v[rows] for k, v in self.factors.items()},
+            log_density=self.log_density,
+        )
+
+    def batch(self, index: Tensor | np.ndarray | Sequence[int], device: str = "cpu") -> Batch:
+        """The chosen rows on `device`, images scaled to [-1, 1]."""
+        rows = torch.as_tensor(index, dtype=torch.int64)
+        values = torch.from_numpy(np.ascontiguousarray(self.values[rows.numpy()])).to(device)
+        labels = None
+        if self.labels is not None:
+            labels = torch.from_numpy(self.labels[rows.numpy()]).to(device)
+        return Batch(to_unit(values), labels, rows.to(device))
+
+
+def to_unit(values: Tensor) -> Tensor:
+    """uint8 levels 0…255 to float32 [-1, 1]; floats pass unchanged."""
+    return values.float().mul_(2 / 255).sub_(1) if values.dtype == torch.uint8 else values.float()
+
+
+def to_levels(x: Tensor) -> Tensor:
+    """float [-1, 1] to the nearest uint8 level 0…255."""
+    return x.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
