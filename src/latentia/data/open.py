@@ -1,0 +1,110 @@
+"""One door to every kind of data, recognised by looking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from latentia.data.arrays import from_arrays, is_idx_file, is_idx_folder, open_array_file, open_idx
+from latentia.data.source import Source, Split, finish
+from latentia.data.spec import DataOptions, Dataset
+from latentia.data.toys import TOYS, open_toy
+from latentia.errors import UserError, nearest
+
+BUILT_IN = ("digits", "sprites", *TOYS)
+_CALL = re.compile(r"(?P<name>[a-z0-9-]+)(:(?P<n>\d+))?(@(?P<size>\d+))?")
+_DEFAULT = DataOptions()
+
+
+def open_data(
+    source: str | Path | np.ndarray | Dataset,
+    *,
+    split: Split = "train",
+    options: DataOptions = _DEFAULT,
+    cache_dir: Path | None = None,
+    strict: bool = False,
+    announce: Callable[[str], None] | None = None,
+) -> Dataset:
+    """Open data of any kind.
+
+    Args:
+        source: a built-in name (`digits`, `sprites[:N][@SIZE]`, `two-moons[:N]`, `rings[:N]`,
+            `gaussians-25[:N]`), an IDX file or folder (MNIST layout), an .npz or .npy file, a
+            folder or zip of images (sub-folders are classes; train/ and test/ are splits),
+            `hf:owner/name`, an array, or a data set, which is returned as it is.
+        split: "train", "test" or "all". A source with a test split of its own uses it; of others
+            a seeded tenth is held out. "all" is in the source's order, but that of image folders
+            is train, then test.
+        options: how rows are made.
+        cache_dir: where decoded images are kept; default `$LATENTIA_CACHE`, else the platform's.
+        strict: refuse a folder with any unreadable image.
+        announce: told in advance what disk a cache takes.
+
+    Raises:
+        UserError: nothing there, or nothing that can be read.
+    """
+    if isinstance(source, Dataset):
+        return source
+    if split not in ("train", "test", "all"):
+        raise UserError(f"There is no split {split!r}; {nearest(split, ('train', 'test', 'all'))}")
+    if isinstance(source, np.ndarray):
+        return finish(_fitted(from_arrays("array", source), options), split, options)
+    name = str(source)
+    called = _CALL.fullmatch(name)
+    if called and called["name"] in BUILT_IN:
+        found = _built_in(called, options)
+    else:
+        found = _from_path(name, options, cache_dir, strict, announce)
+    return finish(found, split, options)
+
+
+def _built_in(called: re.Match[str], options: DataOptions) -> Source:
+    name, n = called["name"], int(called["n"] or 0)
+    if (called["size"] and name != "sprites") or (called["n"] and name == "digits"):
+        raise UserError(f"{called[0]!r} asks for what {name!r} does not offer; write {name!r}.")
+    if called["n"] and n < 2:
+        raise UserError(f"{called[0]!r} asks for {n} rows; ask for at least 2.")
+    if name == "digits":
+        return _fitted(_digits(), options)
+    if name == "sprites":
+        from latentia.data.sprites import open_sprites
+
+        return open_sprites(n, int(called["size"] or 0), options)
+    return open_toy(name, n, options.seed) if n else open_toy(name, seed=options.seed)
+
+
+def _digits() -> Source:
+    """The 1,797 handwritten digits of scikit-learn, 8 by 8, levels 0…16 spread over 0…255."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    levels = np.rint(pixels * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
+    classes = tuple(str(k) for k in range(10))
+    return Source("digits", levels, labels=labels.astype(np.int64), classes=classes)
+
+
+def _from_path(
+    name: str,
+    options: DataOptions,
+    cache_dir: Path | None,
+    strict: bool,
+    announce: Callable[[str], None] | None,
+) -> Source:
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"There is no data {name!r}: it is no file, no folder and no built-in name; "
+            f"{nearest(name, BUILT_IN)}"
+        )
+    if path.is_file() and path.suffix.lower() in (".npz", ".npy"):
+        return _fitted(open_array_file(path, name), options)
+    if is_idx_folder(path) if path.is_dir() else is_idx_file(path):
+        return _fitted(open_idx(path, name), options)
+    raise UserError(f"{name} is of no kind known here.")
+
+
+def _fitted(source: Source, options: DataOptions) -> Source:
+    return source
