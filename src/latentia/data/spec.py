@@ -26,7 +26,8 @@ class DataSpec:
         n: rows in this split.
         hash: content hash of the rows, 16 hex digits.
         classes: label names, empty without labels.
-        center, scale: per-feature mean and standard deviation of vectors; empty for images.
+        center, scale: per-feature mean and standard deviation of the training split's vectors
+            (1 for constant features); empty for images.
     """
 
     name: str
@@ -48,7 +49,9 @@ class DataSpec:
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
-        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
+        tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()
+        }
         return cls(**tuples)
 
 

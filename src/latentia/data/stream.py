@@ -1,0 +1,147 @@
+"""Batches as a pure function of (seed, step), ready before the step asks."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentia.data.spec import Dataset, to_unit
+from latentia.errors import UserError
+from latentia.game import Batch
+
+RESIDENT_BYTES = 1 << 30
+_FLIP_STREAM = 1  # tells the flips' random numbers from the permutations'
+_Key = tuple[int, int, int]
+
+
+class Stream:
+    """An endless sequence of batches over a data set.
+
+    Epochs are seeded permutations laid end to end, and batch k takes the places
+    [k·B, (k+1)·B) of that sequence, so a batch may straddle two epochs and none is ragged.
+    Nothing depends on what was asked before: a resumed run reads on where it stopped.
+
+    Data up to 1 GiB is kept on the device as it is stored (uint8 images); larger data is read
+    from its memory map, in order of rows, one batch ahead in a thread.
+
+    Args:
+        dataset: rows to draw from.
+        batch_size: examples per batch over all processes.
+        seed: of the permutations and flips.
+        device: where batches are wanted.
+        flip: mirror each image left to right with probability one half.
+        resident_bytes: the most that is kept on the device.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        device: str | torch.device = "cpu",
+        flip: bool = False,
+        resident_bytes: int = RESIDENT_BYTES,
+    ) -> None:
+        if batch_size < 1:
+            raise UserError(f"A batch of {batch_size} examples is none; use 1 or more.")
+        if not len(dataset):
+            raise UserError(f"{dataset.spec.name} has no rows to draw batches from.")
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+        self._dataset, self._seed = dataset, seed
+        self._flip = flip and dataset.spec.kind == "image"
+        self._orders: dict[int, np.ndarray] = {}
+        self._labels = None if dataset.labels is None else torch.from_numpy(dataset.labels.copy())
+        self._resident: Tensor | None = None
+        self._ahead: tuple[_Key, Future[Tensor]] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        if dataset.values.nbytes <= resident_bytes:
+            self._resident = _owned(dataset.values).to(self.device)
+
+    def batch_at(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """Batch `step`, or the contiguous share of process `rank` of `world` in it.
+
+        Raises:
+            UserError: the batch does not divide among the processes.
+        """
+        index = self.rows_at(step, rank, world)
+        rows = self._rows(index, (step, rank, world))
+        if self._flip:
+            chosen = self._share(self._flips(step), rank, world).nonzero().flatten()
+            _mirror(rows, chosen.to(self.device))
+        labels = None if self._labels is None else self._labels[index].to(self.device)
+        return Batch(to_unit(rows), labels, index.to(self.device))
+
+    def rows_at(self, step: int, rank: int = 0, world: int = 1) -> Tensor:
+        """The rows of that batch, int64 on the CPU."""
+        n, places = len(self._dataset), []
+        start, stop = step * self.batch_size, (step + 1) * self.batch_size
+        for epoch in range(start // n, (stop - 1) // n + 1):
+            order = self._order(epoch)
+            places.append(order[max(0, start - epoch * n) : stop - epoch * n])
+        rows = torch.from_numpy(np.concatenate(places))
+        return self._share(rows, rank, world)
+
+    def epoch_at(self, step: int) -> float:
+        """Passes over the data completed before batch `step`."""
+        return step * self.batch_size / len(self._dataset)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread = self._ahead = None
+
+    def _share(self, whole: Tensor, rank: int, world: int) -> Tensor:
+        if len(whole) % world:
+            raise UserError(
+                f"A batch of {len(whole)} does not divide among {world} processes; "
+                f"use a multiple of {world}."
+            )
+        part = len(whole) // world
+        return whole[rank * part : (rank + 1) * part]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if epoch not in self._orders:
+            # a batch touches neighbouring epochs, and the one read ahead perhaps the next
+            for old in [e for e in self._orders if abs(e - epoch) > 1]:
+                del self._orders[old]
+            random = np.random.default_rng([self._seed, epoch])
+            self._orders[epoch] = random.permutation(len(self._dataset))
+        return self._orders[epoch]
+
+    def _flips(self, step: int) -> Tensor:
+        random = np.random.default_rng([self._seed, step, _FLIP_STREAM])
+        return torch.from_numpy(random.random(self.batch_size) < 0.5)
+
+    def _rows(self, index: Tensor, key: _Key) -> Tensor:
+        if self._resident is not None:
+            return self._resident.index_select(0, index.to(self.device))
+        ready = self._ahead[1].result() if self._ahead and self._ahead[0] == key else None
+        rows = self._read(index) if ready is None else ready
+        step, rank, world = key
+        self._read_ahead((step + 1, rank, world))
+        return rows.to(self.device, non_blocking=True)
+
+    def _read_ahead(self, key: _Key) -> None:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="latentia-read-ahead")
+        self._ahead = (key, self._thread.submit(self._read, self.rows_at(*key)))
+
+    def _read(self, index: Tensor) -> Tensor:
+        unique, places = np.unique(index.numpy(), return_inverse=True)
+        rows = torch.from_numpy(self._dataset.values[unique][places])
+        return rows.pin_memory() if self.device.type == "cuda" else rows
+
+
+def _owned(values: np.ndarray) -> Tensor:
+    """The array as a tensor, in memory of its own where it is a read-only map."""
+    return torch.from_numpy(values if values.flags.writeable else np.array(values))
+
+
+def _mirror(rows: Tensor, chosen: Tensor) -> None:
+    """Turn the chosen images left to right in place; cheap while they are still uint8."""
+    rows.index_copy_(0, chosen, rows.index_select(0, chosen).flip(3))
