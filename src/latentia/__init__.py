@@ -1,0 +1,38 @@
+"""Latentia learns the hidden variables behind data: compress, measure, generate, trust.
+
+>>> import latentia
+>>> "fit" in latentia.__all__
+True
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from latentia.errors import UserError
+
+if TYPE_CHECKING:
+    from latentia.data.open import open_data
+    from latentia.fitting import fit
+    from latentia.run import Run, load
+
+__version__ = "0.1.0"
+__all__ = ["Run", "UserError", "fit", "load", "open_data"]
+
+_HOMES = {
+    "Run": "latentia.run",
+    "fit": "latentia.fitting",
+    "load": "latentia.run",
+    "open_data": "latentia.data.open",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `import latentia` alone does not import torch."""
+    if name in _HOMES:
+        import importlib
+
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'latentia' has no attribute {name!r}")

@@ -1,0 +1,260 @@
+"""Fitting: from data and a family's name to a run folder with a trained model."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from latentia.abilities import Decodes, Encodes, Samples
+from latentia.data.open import open_data
+from latentia.data.pictures import save_grid
+from latentia.data.spec import Dataset
+from latentia.data.stream import Stream
+from latentia.errors import UserError
+from latentia.files import write_text
+from latentia.recipes.base import parse_settings
+from latentia.recipes.registry import family as family_named
+from latentia.recipes.registry import recipe
+from latentia.run import (
+    PREVIEWS,
+    RECIPE_FILE,
+    SKIPPED_FILE,
+    Run,
+    command_line,
+    current_versions,
+    describe_source,
+    free_folder,
+    say,
+)
+from latentia.training.budget import Budget
+from latentia.training.device import huge_pages_wanted, resolve_device, tune_process
+from latentia.training.distributed import process_group
+from latentia.training.progress import Bar, Display, Silent
+from latentia.training.trainer import Trainer
+
+DEFAULT_MINUTES = 10.0
+PREVIEW_COUNT = 36
+
+
+def fit(
+    data: str | Path | np.ndarray | Dataset,
+    *,
+    model: str = "vae",
+    minutes: float | None = None,
+    examples: int | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    strict: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """Train a model of a family on data.
+
+    Args:
+        data: anything `open_data` reads; its training split is used.
+        model: a family of the registry.
+        minutes, examples: the budget; ten minutes where neither is given.
+        out: the run folder; `runs/<model>-<data>-<n>` where None.
+        seed: of weights, batches and noise.
+        settings: of the family; `latentia models NAME` lists them.
+        resume: go on with the run in `out`, with its own recipe and what is left of its budget.
+        device: "auto", "cpu", "cuda" or "mps".
+        strict: refuse data with any unreadable file.
+        quiet: print nothing.
+
+    Returns:
+        The run; `run.model()` is the trained model.
+
+    Raises:
+        UserError: anything a user can mend: data, settings, folder, a diverged training.
+    """
+    huge_pages_wanted()
+    tune_process()
+    where = resolve_device(device)
+    if resume:
+        run, dataset = _reopened(data, out, minutes, examples, strict, quiet)
+    else:
+        budget = chosen_budget(minutes, examples)
+        run, dataset = plan(data, model, budget, out, seed, settings or {}, strict, quiet)
+        _claim(run, dataset)
+    with process_group() as (rank, world):
+        _train(run, dataset, where, resume, rank, world, quiet)
+    return run
+
+
+def chosen_budget(minutes: float | None, examples: int | None) -> Budget:
+    """The budget asked for, ten minutes where none was."""
+    if minutes is None and examples is None:
+        minutes = DEFAULT_MINUTES
+    return Budget(minutes, examples)
+
+
+def plan(
+    data: str | Path | np.ndarray | Dataset,
+    model: str,
+    budget: Budget,
+    out: str | Path | None,
+    seed: int,
+    chosen: Mapping[str, Any],
+    strict: bool = False,
+    quiet: bool = True,
+) -> tuple[Run, Dataset]:
+    """What a fit would do: its run, not yet written anywhere, and its opened training data.
+
+    Raises:
+        UserError: unknown family or setting, unreadable data, or data of the wrong kind.
+    """
+    facts = family_named(model)
+    settings = parse_settings(recipe(model).settings, chosen, model)
+    options = settings.options()
+    announce = None if quiet else say
+    dataset = open_data(data, split="train", options=options, strict=strict, announce=announce)
+    if dataset.spec.kind not in facts.kinds:
+        raise UserError(f"The family '{model}' does not model data of kind {dataset.spec.kind}.")
+    if len(dataset) < 2:
+        raise UserError(f"{dataset.spec.name} has {len(dataset)} examples to train on: too few.")
+    source = describe_source(data)
+    run = Run(
+        folder=Path(out) if out is not None else free_folder(model, source),
+        family=model,
+        settings=settings,
+        spec=dataset.spec,
+        options=options,
+        source=source,
+        seed=seed,
+        budget=budget,
+        versions=current_versions(),
+        command=command_line(source, model, budget, seed, chosen),
+    )
+    return run, dataset
+
+
+def _claim(run: Run, dataset: Dataset) -> None:
+    """Make the run folder this run's own."""
+    if (run.folder / RECIPE_FILE).exists():
+        raise UserError(
+            f"{run.folder} already holds a run. Go on with it by --resume, or choose another --out."
+        )
+    if run.folder.exists() and not run.folder.is_dir():
+        raise UserError(f"{run.folder} is a file; choose another --out.")
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.write()
+    if dataset.skipped:
+        lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
+        write_text(run.folder / SKIPPED_FILE, lines)
+
+
+def _reopened(
+    data: str | Path | np.ndarray | Dataset,
+    out: str | Path | None,
+    minutes: float | None,
+    examples: int | None,
+    strict: bool,
+    quiet: bool,
+) -> tuple[Run, Dataset]:
+    if out is None:
+        raise UserError("To resume, name the run folder with --out.")
+    run = Run.open(out)
+    if not run.resumable:
+        raise UserError(f"There is nothing saved to resume in {run.folder}.")
+    if minutes is not None or examples is not None:
+        run = replace(run, budget=Budget(minutes, examples))
+        run.write()
+    announce = None if quiet else say
+    dataset = open_data(data, split="train", options=run.options, strict=strict, announce=announce)
+    if dataset.spec.hash != run.spec.hash:
+        raise UserError(
+            f"The data is not what {run.folder} was trained on (content {dataset.spec.hash} "
+            f"instead of {run.spec.hash}); resuming needs the same data."
+        )
+    return run, dataset
+
+
+def _train(
+    run: Run,
+    dataset: Dataset,
+    device: torch.device,
+    resume: bool,
+    rank: int,
+    world: int,
+    quiet: bool,
+) -> None:
+    batch = run.settings.batch_size
+    if batch % world:
+        raise UserError(f"batch_size={batch} cannot be shared by {world} processes.")
+    with contextlib.ExitStack() as stack:
+        silent = quiet or rank > 0
+        display: Display = Silent() if silent else stack.enter_context(Bar())
+        trainer = build_trainer(run, dataset, device, rank, world, display)
+        if resume:
+            trainer.resume()
+        finished = trainer.run()
+    if not finished and not silent:
+        source = run.source or "DATA"
+        say(f"Stopped and saved. Go on with: latentia fit {source} --out {run.folder} --resume")
+
+
+def build_trainer(
+    run: Run,
+    dataset: Dataset,
+    device: torch.device,
+    rank: int = 0,
+    world: int = 1,
+    display: Display | None = None,
+) -> Trainer:
+    """The trainer of a run: model and players with fresh weights from the run's seed."""
+    model = run.build().to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed + 1)
+        objective = recipe(run.family).build_objective(model, run.spec, run.settings)
+    for player in objective.players.values():
+        player.modules.to(device)
+    settings = run.settings
+    stream = Stream(dataset, settings.batch_size, run.seed, str(device), flip=settings.flip)
+    return Trainer(
+        model,
+        objective,
+        stream,
+        settings.batch_size,
+        run.budget,
+        settings.course(),
+        run.folder,
+        seed=run.seed,
+        device=device,
+        rank=rank,
+        world=world,
+        preview=lambda tenth, raw, average: save_previews(run, dataset, tenth, raw, average),
+        display=display,
+    )
+
+
+def save_previews(
+    run: Run, dataset: Dataset, tenth: int, raw: nn.Module, average: nn.Module
+) -> None:
+    """`previews/NN-raw.png` and `NN-ema.png`: what the model makes at this tenth (images)."""
+    if run.spec.kind != "image":
+        return
+    for name, model in (("raw", raw), ("ema", average)):
+        pictures = _pictures(model, dataset)
+        if pictures is not None:
+            save_grid(pictures, run.folder / PREVIEWS / f"{tenth:02d}-{name}.png")
+
+
+def _pictures(model: nn.Module, dataset: Dataset) -> torch.Tensor | None:
+    """Samples of a model that samples, reconstructions of one that only encodes and decodes."""
+    if isinstance(model, Samples):
+        return model.sample(range(PREVIEW_COUNT))
+    if isinstance(model, Encodes) and isinstance(model, Decodes):
+        device = str(next(iter(model.parameters())).device)
+        rows = np.linspace(0, len(dataset) - 1, PREVIEW_COUNT).astype(int)
+        return model.decode(model.encode(dataset.batch(rows, device).x))
+    return None

@@ -1,0 +1,112 @@
+"""What a family is made of, and the settings that every family shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
+
+from latentia.data.spec import DataOptions, DataSpec
+from latentia.errors import UserError, nearest
+from latentia.game import Objective
+from latentia.training.trainer import Course
+
+
+class CommonSettings(BaseModel):
+    """Settings of every family: the data, the pace, the averaging."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int | None = Field(
+        None, ge=4, le=1024, description="side images are resized and cropped to (pixels)"
+    )
+    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 colour; none: by looking")
+    background: str = Field("white", description="colour laid under transparent images")
+    binarize: Literal["none", "static"] = Field(
+        "none", description="static: each pixel drawn once, probability = intensity"
+    )
+    flip: bool = Field(False, description="also show left-right mirrored images")
+    batch_size: int = Field(128, ge=1, description="examples per step")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the forward passes; auto: bfloat16 where hardware gains by it"
+    )
+    warmup: float = Field(0.02, ge=0, le=0.5, description="budget share of learning-rate rise")
+    hold: float = Field(
+        0.3, ge=0, lt=1, description="budget share at which the rate falls"
+    )
+    ema_gamma: float = Field(
+        17.0, ge=0, description="exponent of the weight average; larger forgets sooner"
+    )
+
+    def options(self, seed: int = 0) -> DataOptions:
+        """How the data is opened under these settings."""
+        return DataOptions(
+            size=self.size,
+            channels=self.channels,
+            background=self.background,
+            binarize=self.binarize,
+            seed=seed,
+        )
+
+    def course(self) -> Course:
+        """How the run is driven under these settings."""
+        return Course(
+            precision=self.precision,
+            warmup=self.warmup,
+            hold=self.hold,
+            ema_gamma=self.ema_gamma,
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a family is built from a data specification and settings.
+
+    Attributes:
+        settings: the typed settings class; its fields are the `--set` keys.
+        build_model: what is shipped.
+        build_objective: the game, with its players.
+    """
+
+    settings: type[CommonSettings]
+    build_model: Callable[[DataSpec, Any], nn.Module]
+    build_objective: Callable[[nn.Module, DataSpec, Any], Objective]
+
+
+def parse_settings(
+    kind: type[CommonSettings], chosen: Mapping[str, Any], family: str
+) -> CommonSettings:
+    """Validated settings; strings (from a command line) are read as the field's type.
+
+    Raises:
+        UserError: an unknown key, with the nearest ones, or a value that does not fit.
+    """
+    for key in chosen:
+        if key not in kind.model_fields:
+            hint = nearest(key, kind.model_fields)
+            raise UserError(
+                f"The family '{family}' has no setting {key!r}: {hint} "
+                f"`latentia models {family}` lists them all."
+            )
+    values = {key: _read(kind, key, value) for key, value in chosen.items()}
+    try:
+        return kind.model_validate(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "settings"
+        raise UserError(
+            f"The setting {key}={chosen.get(key)!r} does not fit: {first['msg'].lower()}."
+        ) from problem
+
+
+def _read(kind: type[CommonSettings], key: str, value: Any) -> Any:
+    """A command line's text as the field wants it: "none" where None fits, "64,128" as a tuple."""
+    annotation = str(kind.model_fields[key].annotation)
+    if not isinstance(value, str):
+        return value
+    if value.lower() == "none" and "None" in annotation:
+        return None
+    return [part.strip() for part in value.split(",")] if "tuple" in annotation else value

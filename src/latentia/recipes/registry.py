@@ -1,0 +1,74 @@
+"""The families that Latentia knows. Adding one is one entry here and one file beside.
+
+Light on purpose: `latentia --help` and `latentia models` read this without importing torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from latentia.errors import UserError, nearest
+from latentia.recipes.family import Family
+
+if TYPE_CHECKING:
+    from latentia.recipes.base import Recipe
+
+_BOTH = ("image", "vector")
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            name="autoencoder",
+            title="Autoencoder",
+            paper="Hinton & Salakhutdinov 2006",
+            players=("autoencoder",),
+            abilities=("encode", "decode"),
+            kinds=_BOTH,
+            module="latentia.recipes.autoencoder",
+        ),
+        Family(
+            name="vae",
+            title="Variational autoencoder (β-VAE by --set beta=…)",
+            paper="Kingma & Welling 2014; Higgins et al. 2017",
+            players=("vae",),
+            abilities=("sample", "encode", "posterior", "decode", "elbo", "log_prob"),
+            kinds=_BOTH,
+            module="latentia.recipes.vae",
+        ),
+        Family(
+            name="gan",
+            title="Generative adversarial network (R3GAN loss)",
+            paper="Goodfellow et al. 2014; Huang et al. 2024",
+            players=("critic", "generator"),
+            abilities=("sample", "decode"),
+            kinds=_BOTH,
+            module="latentia.recipes.gan",
+        ),
+        Family(
+            name="diffusion",
+            title="Diffusion model (EDM)",
+            paper="Karras et al. 2022",
+            players=("denoiser",),
+            abilities=("sample", "encode", "decode", "log_prob"),
+            kinds=_BOTH,
+            module="latentia.recipes.diffusion",
+        ),
+    )
+}
+
+
+def family(name: str) -> Family:
+    """The family called `name`.
+
+    Raises:
+        UserError: no such family; the message names the nearest.
+    """
+    if name not in FAMILIES:
+        raise UserError(f"There is no model family {name!r}: {nearest(name, FAMILIES)}")
+    return FAMILIES[name]
+
+
+def recipe(name: str) -> Recipe:
+    """How the family called `name` is built; imports it."""
+    return family(name).recipe()
