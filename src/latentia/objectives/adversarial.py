@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
 from latentia.game import Batch, Now, Player, Terms
 from latentia.maths import adversarial as maths
 
 Loss = Literal["relativistic", "non-saturating", "minimax"]
+PairLoss = Callable[[Tensor, Tensor], Tensor]
 
-CRITIC = {
+CRITIC_LOSS: dict[Loss, PairLoss] = {
     "relativistic": maths.relativistic_critic,
-    "non-saturating": maths.minimax_critic,
-    "minimax": maths.minimax_critic,
+    "non-saturating": maths.logistic_critic,
+    "minimax": maths.logistic_critic,
+}
+GENERATOR_LOSS: dict[Loss, PairLoss] = {
+    "relativistic": maths.relativistic_generator,
+    "non-saturating": lambda real, fake: maths.non_saturating_generator(fake),
+    "minimax": lambda real, fake: maths.minimax_generator(fake),
 }
 
 
@@ -32,7 +40,9 @@ class NoiseToData(Protocol):
 class Critic(Protocol):
     """Logits of the probability that an example is *real*."""
 
-    def __call__(self, x: Tensor) -> Tensor: ...
+    def __call__(self, x: Tensor) -> Tensor:
+        """`(B, …) -> (B,)`."""
+        ...
 
 
 class Adversarial:
@@ -68,4 +78,21 @@ class Adversarial:
         real = self.generator.standardise(batch.x)
         fake = self.generator(now.noise(len(batch), self.generator.latent_dim))
         yield "critic", self._critic_terms(real, fake.detach(), now)
-        yield "generator", {"adversarial": self._generator_loss(real, fake)}
+        with torch.no_grad():  # data do not depend on the generator
+            logits = self.critic(real)
+        yield "generator", {"adversarial": GENERATOR_LOSS[self.loss](logits, self.critic(fake))}
+
+    def penalty_weight(self, progress: float) -> float:
+        """γ at this share of the budget: a cosine from its first to its last value."""
+        first, last = self.gamma
+        return last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def _critic_terms(self, real: Tensor, fake: Tensor, now: Now) -> Terms:
+        on_real, on_fake = self.critic(real), self.critic(fake)
+        now.note("critic_right", ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2)
+        terms = {"adversarial": CRITIC_LOSS[self.loss](on_real, on_fake)}
+        if now.due(self.lazy):
+            weight = self.lazy * self.penalty_weight(now.progress)
+            terms["r1"] = weight * maths.gradient_penalty(self.critic, real)
+            terms["r2"] = weight * maths.gradient_penalty(self.critic, fake)
+        return terms

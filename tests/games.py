@@ -1,0 +1,69 @@
+"""Tiny runs of every family on every kind of data, for the contract suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from latentia.data.open import open_data
+from latentia.data.spec import Dataset
+from latentia.fitting import build_trainer, plan
+from latentia.recipes.registry import FAMILIES
+from latentia.run import Run
+from latentia.training.budget import Budget
+from latentia.training.trainer import Trainer
+
+SOURCES = {"image": "digits", "vector": "two-moons:200"}
+
+TINY: dict[tuple[str, str], dict[str, object]] = {
+    ("autoencoder", "image"): {"latent": 3, "width": 8, "depth": 1},
+    ("autoencoder", "vector"): {"latent": 1, "width": 16, "depth": 1},
+    ("vae", "image"): {"latent": 3, "width": 8, "depth": 1, "kl_warmup": 0.5},
+    ("vae", "vector"): {"latent": 2, "width": 16, "depth": 1},
+    ("gan", "image"): {"latent": 4, "width": 8, "lazy": 2},
+    ("gan", "vector"): {"latent": 4, "width": 16, "lazy": 2},
+    ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
+    ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4},
+}
+
+CASES = [(name, kind) for name, family in FAMILIES.items() for kind in family.kinds]
+
+
+def tiny_run(
+    family: str,
+    kind: str,
+    folder: Path,
+    *,
+    examples: int = 80,
+    seed: int = 3,
+    **changed: object,
+) -> tuple[Run, Dataset]:
+    """A planned and written run of 16 examples a step, in float32."""
+    chosen = {"batch_size": 16, "precision": "float32", **TINY[family, kind], **changed}
+    run, dataset = plan(SOURCES[kind], family, Budget(examples=examples), folder, seed, chosen)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.write()
+    return run, dataset
+
+
+def tiny_trainer(
+    family: str, kind: str, folder: Path, *, examples: int = 80, **changed: object
+) -> Trainer:
+    """The trainer of a tiny run, on the CPU."""
+    run, dataset = tiny_run(family, kind, folder, examples=examples, **changed)
+    return build_trainer(run, dataset, torch.device("cpu"))
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """Everything that learns, by player and name, copied."""
+    return {
+        f"{who}.{name}": tensor.detach().clone()
+        for who, player in trainer.players.items()
+        for name, tensor in player.modules.state_dict().items()
+    }
+
+
+def example_rows(kind: str, n: int = 6) -> torch.Tensor:
+    """A few real rows of a kind."""
+    return open_data(SOURCES[kind]).batch(range(n)).x
