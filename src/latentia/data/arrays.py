@@ -62,7 +62,7 @@ def read_idx(path: Path) -> np.ndarray:
 def open_idx(path: Path, name: str) -> Source:
     """One IDX images file, or a folder of them: train-images… and perhaps t10k-images…"""
     if path.is_file():
-        return _from_columns(name, {"all": read_idx(path)}, _with_labels({"all": path}))
+        return from_parts(name, {"all": read_idx(path)}, _with_labels({"all": path}))
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         found = _IDX_NAME.search(file.name)
@@ -72,7 +72,7 @@ def open_idx(path: Path, name: str) -> Source:
             if rival.name.removesuffix(".gz") != file.name.removesuffix(".gz"):
                 raise UserError(f"{path} holds both {rival.name} and {file.name}; name one file.")
     values = {part: read_idx(file) for part, file in files.items()}
-    return _from_columns(name, values, _with_labels(files))
+    return from_parts(name, values, _with_labels(files))
 
 
 def open_array_file(path: Path, name: str) -> Source:
@@ -97,7 +97,7 @@ def open_array_file(path: Path, name: str) -> Source:
 
 def from_arrays(name: str, values: np.ndarray, labels: np.ndarray | None = None) -> Source:
     """A source from arrays in memory; layouts as in `to_rows`."""
-    return _from_columns(name, {"all": values}, {} if labels is None else {"all": labels})
+    return from_parts(name, {"all": values}, {} if labels is None else {"all": labels})
 
 
 def to_rows(array: np.ndarray, name: str = "the array") -> np.ndarray:
@@ -203,7 +203,7 @@ def _from_npz(name: str, columns: dict[str, np.ndarray]) -> Source:
             labels[part] = found
     names = _first(by_name, _CLASSES)
     listed = () if names is None or names.ndim != 1 or names.dtype.kind not in "US" else names
-    return _from_columns(name, values, labels, tuple(str(c) for c in listed))
+    return from_parts(name, values, labels, tuple(str(c) for c in listed))
 
 
 def _of_part(keys: tuple[str, ...], part: str) -> list[str]:
@@ -214,12 +214,17 @@ def _first(columns: Mapping[str, np.ndarray], keys: Sequence[str]) -> np.ndarray
     return next((columns[key] for key in keys if key in columns), None)
 
 
-def _from_columns(
+def from_parts(
     name: str,
     values: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray],
     classes: tuple[str, ...] = (),
 ) -> Source:
+    """A source from arrays by part: "train" and "test" (and "val"), or one of any name.
+
+    Raises:
+        UserError: parts or labels that do not fit each other.
+    """
     rows = {part: to_rows(array, name) for part, array in values.items()}
     if len({r.shape[1:] for r in rows.values()}) > 1:
         raise UserError(f"{name}: the train and test parts hold rows of different shapes.")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from latentia.data.arrays import from_arrays, is_idx_file, is_idx_folder, open_array_file, open_idx
+from latentia.data.cache import open_pile
+from latentia.data.images import Target, fit
+from latentia.data.pictures import to_image
+from latentia.data.pile import Pile, list_folder, list_zip
 from latentia.data.source import Source, Split, finish
 from latentia.data.spec import DataOptions, Dataset
 from latentia.data.toys import TOYS, open_toy
@@ -50,15 +56,25 @@ def open_data(
         return source
     if split not in ("train", "test", "all"):
         raise UserError(f"There is no split {split!r}; {nearest(split, ('train', 'test', 'all'))}")
-    if isinstance(source, np.ndarray):
-        return finish(_fitted(from_arrays("array", source), options), split, options)
-    name = str(source)
-    called = _CALL.fullmatch(name)
-    if called and called["name"] in BUILT_IN:
-        found = _built_in(called, options)
-    else:
-        found = _from_path(name, options, cache_dir, strict, announce)
+    found = find(source, options)
+    if isinstance(found, Pile):
+        found = open_pile(found, options, cache_dir, strict, announce)
     return finish(found, split, options)
+
+
+def find(source: str | Path | np.ndarray, options: DataOptions = _DEFAULT) -> Source | Pile:
+    """What `open_data` would open, before splitting; pictures still encoded.
+
+    Raises:
+        UserError: nothing there, or of no known kind.
+    """
+    if isinstance(source, np.ndarray):
+        return fitted(from_arrays("array", source), options)
+    called = _CALL.fullmatch(str(source))
+    if called and called["name"] in BUILT_IN:
+        return _built_in(called, options)
+    found = _at_path(str(source))
+    return fitted(found, options) if isinstance(found, Source) else found
 
 
 def _built_in(called: re.Match[str], options: DataOptions) -> Source:
@@ -68,7 +84,7 @@ def _built_in(called: re.Match[str], options: DataOptions) -> Source:
     if called["n"] and n < 2:
         raise UserError(f"{called[0]!r} asks for {n} rows; ask for at least 2.")
     if name == "digits":
-        return _fitted(_digits(), options)
+        return fitted(_digits(), options)
     if name == "sprites":
         from latentia.data.sprites import open_sprites
 
@@ -86,25 +102,43 @@ def _digits() -> Source:
     return Source("digits", levels, labels=labels.astype(np.int64), classes=classes)
 
 
-def _from_path(
-    name: str,
-    options: DataOptions,
-    cache_dir: Path | None,
-    strict: bool,
-    announce: Callable[[str], None] | None,
-) -> Source:
+def _at_path(name: str) -> Source | Pile:
+    if name.startswith("hf:"):
+        from latentia.data.hub import open_hub
+
+        return open_hub(name)
     path = Path(name).expanduser()
     if not path.exists():
         raise UserError(
             f"There is no data {name!r}: it is no file, no folder and no built-in name; "
             f"{nearest(name, BUILT_IN)}"
         )
-    if path.is_file() and path.suffix.lower() in (".npz", ".npy"):
-        return _fitted(open_array_file(path, name), options)
-    if is_idx_folder(path) if path.is_dir() else is_idx_file(path):
-        return _fitted(open_idx(path, name), options)
-    raise UserError(f"{name} is of no kind known here.")
+    if path.is_dir():
+        return open_idx(path, name) if is_idx_folder(path) else list_folder(path, name)
+    if path.suffix.lower() in (".npz", ".npy"):
+        return open_array_file(path, name)
+    if zipfile.is_zipfile(path):
+        return list_zip(path, name)
+    if is_idx_file(path):
+        return open_idx(path, name)
+    raise UserError(
+        f"{name} is of no kind known here: data is a folder or zip of images, IDX, .npz, .npy, "
+        f"hf:owner/name, or one of {', '.join(BUILT_IN)}."
+    )
 
 
-def _fitted(source: Source, options: DataOptions) -> Source:
-    return source
+def fitted(source: Source, options: DataOptions) -> Source:
+    """Images in memory brought to the options' size and channels; vectors as they are."""
+    if source.values.ndim != 4:
+        return source
+    channels, height, width = source.values.shape[1:]
+    target = Target(
+        height=options.size or height,
+        width=options.size or width,
+        channels=options.channels or channels,
+        background=(0, 0, 0),
+    )
+    if (target.channels, target.height, target.width) == (channels, height, width):
+        return source
+    images = (to_image(row.transpose(1, 2, 0)) for row in source.values)
+    return replace(source, values=np.stack([fit(image, target) for image in images]))

@@ -100,13 +100,29 @@ def finish(source: Source, split: Split, options: DataOptions) -> Dataset:
     )
 
 
+class RowHash:
+    """SHA-256 of rows as they come, closed with their number, shape and type."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: str = "|u1") -> None:
+        self._digest, self._kind = hashlib.sha256(), (shape, dtype)
+
+    def add(self, rows: bytes | memoryview) -> None:
+        self._digest.update(rows)
+
+    def result(self, n: int) -> str:
+        """16 hex digits."""
+        closed = self._digest.copy()
+        closed.update(f"{n} rows of {self._kind}".encode())
+        return closed.hexdigest()[:16]
+
+
 def content_hash(values: np.ndarray) -> str:
-    """16 hex digits of SHA-256 over shape, dtype and bytes, read in chunks."""
-    digest = hashlib.sha256(f"{values.dtype.str}{values.shape}".encode())
+    """16 hex digits that tell these rows, `(N, …)`, from all others; read in chunks."""
+    digest = RowHash(tuple(int(s) for s in values.shape[1:]), values.dtype.str)
     step = max(1, _CHUNK_BYTES // max(1, values[:1].nbytes))
     for start in range(0, len(values), step):
-        digest.update(np.ascontiguousarray(values[start : start + step]).data)
-    return digest.hexdigest()[:16]
+        digest.add(np.ascontiguousarray(values[start : start + step]).data)
+    return digest.result(len(values))
 
 
 def binarise(levels: np.ndarray, seed: int) -> np.ndarray:

@@ -1,0 +1,294 @@
+"""Pictures decoded once into a memory-mapped uint8 file, keyed by what they were decoded from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from latentia.data.images import (
+    Header,
+    Target,
+    Unreadable,
+    decode,
+    parse_colour,
+    quiet_pillow,
+    read_header,
+)
+from latentia.data.pile import Picture, Pile
+from latentia.data.source import RowHash, Source, held_out
+from latentia.data.spec import DataOptions
+from latentia.errors import UserError
+from latentia.files import read_json, write_json
+
+MOST_UNREADABLE = 0.05
+DEFAULT_SIDE = 64
+_VERSION = 1
+_SPARE_BYTES = 1 << 28
+_PARTS = ("train", "val", "test")
+_LOOK_AHEAD = 8
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def default_cache_dir() -> Path:
+    """`$LATENTIA_CACHE`, else the platform's place for what can be made again."""
+    if chosen := os.environ.get("LATENTIA_CACHE"):
+        return Path(chosen)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "latentia"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "latentia" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "latentia"
+
+
+def open_pile(
+    pile: Pile,
+    options: DataOptions,
+    cache_dir: Path | None = None,
+    strict: bool = False,
+    announce: Callable[[str], None] | None = None,
+) -> Source:
+    """The decoded pictures of a pile, from the cache or put there now.
+
+    Rows are train, then val, then test, each in seeded random order, so that every split is a
+    contiguous piece of the map and its first rows a fair sample.
+
+    Raises:
+        UserError: no picture, over 5 % unreadable (with `strict`, any), or no room on the disk.
+    """
+    if not pile.pictures:
+        raise UserError(f"{pile.name} holds no images ({len(pile.others)} other files).")
+    if options.size is not None and options.size < 1:
+        raise UserError(f"size={options.size} leaves no pixels; use 1 or more.")
+    folder = (cache_dir or default_cache_dir()) / "images" / _key(pile, options)
+    cached = _load(folder)
+    if cached is None:
+        _build(pile, options, folder, strict, announce or (lambda _: None))
+        cached = _load(folder)
+        if cached is None:
+            raise UserError(f"The cache {folder} was changed while it was written; try again.")
+    facts, values = cached
+    _require_readable(pile, facts["skipped"], strict)
+    return Source(
+        name=pile.name,
+        values=values,
+        labels=None if facts["labels"] is None else np.array(facts["labels"], np.int64),
+        classes=tuple(facts["classes"]),
+        names=facts["names"],
+        skipped=tuple((name, reason) for name, reason in facts["skipped"]),
+        parts={part: slice(*ends) for part, ends in facts["parts"].items()},
+        hashes=facts["hashes"],
+    )
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Like `map`, on several threads, never far ahead of whoever takes the results."""
+    workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= workers * _LOOK_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def header_of(pile: Pile, i: int) -> Header | Unreadable:
+    """The header of picture i, or why there is none."""
+    try:
+        with pile.open(i) as stream:
+            return read_header(stream)
+    except Unreadable as error:
+        return error
+    except Exception as error:  # a broken zip member or a lost disk is one more unreadable file
+        return Unreadable("damaged", str(error))
+
+
+def pixels_of(pile: Pile, i: int, target: Target) -> np.ndarray | Unreadable:
+    """The pixels of picture i, or why there are none."""
+    try:
+        with pile.open(i) as stream:
+            return decode(stream, target)
+    except Unreadable as error:
+        return error
+    except Exception as error:
+        return Unreadable("damaged", str(error))
+
+
+def choose_target(headers: Sequence[Header], options: DataOptions) -> Target:
+    """The common shape of all pictures: by the options, else by what they have in common."""
+    background = parse_colour(options.background)
+    sizes = {header.size for header in headers}
+    if options.size is not None:
+        width = height = options.size
+    elif len(sizes) == 1:
+        width, height = next(iter(sizes))
+    else:
+        width = height = DEFAULT_SIDE
+    plain = len(set(background)) == 1
+    grey = all(h.grey and (plain or not h.alpha) for h in headers)
+    return Target(height, width, options.channels or (1 if grey else 3), background)
+
+
+@dataclass
+class _Written:
+    """What has been written so far."""
+
+    names: list[str] = field(default_factory=list)
+    labels: list[str | None] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    parts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+
+
+def _build(
+    pile: Pile,
+    options: DataOptions,
+    folder: Path,
+    strict: bool,
+    announce: Callable[[str], None],
+) -> None:
+    parse_colour(options.background)
+    with quiet_pillow():
+        headers = list(in_order(lambda i: header_of(pile, i), range(len(pile.pictures))))
+        broken = {i: str(h) for i, h in enumerate(headers) if isinstance(h, Unreadable)}
+        _require_readable(pile, [(pile.pictures[i].name, r) for i, r in broken.items()], strict)
+        target = choose_target([h for h in headers if isinstance(h, Header)], options)
+        aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        try:
+            _make_room(aside, pile, len(headers) - len(broken), target, announce)
+            written = _decode_all(pile, aside / "values.u8", broken, target, options.seed)
+            _require_readable(pile, written.skipped, strict)
+            write_json(aside / "facts.json", _facts(written, target))
+            if folder.exists():  # built meanwhile by another process, or damaged
+                shutil.rmtree(folder)
+            aside.rename(folder)
+        except OSError as error:
+            raise UserError(
+                f"The image cache {folder.parent} cannot be written ({error}); "
+                "name another place in LATENTIA_CACHE."
+            ) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _make_room(
+    aside: Path, pile: Pile, n: int, target: Target, announce: Callable[[str], None]
+) -> None:
+    """Say what the cache takes, and refuse before the disk is full."""
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    need = n * target.channels * target.height * target.width
+    free = shutil.disk_usage(aside).free
+    if need + _SPARE_BYTES > free:
+        raise UserError(
+            f"Decoding {pile.name} takes {_size(need)} in {aside.parent}, where {_size(free)} are "
+            "free; choose a smaller size, or another disk by LATENTIA_CACHE."
+        )
+    announce(
+        f"Decoding {n:,} images of {pile.name} once to {target.width} x {target.height} pixels: "
+        f"takes {_size(need)} in {aside.parent} ({_size(free)} free)."
+    )
+
+
+def _decode_all(
+    pile: Pile, path: Path, broken: dict[int, str], target: Target, seed: int
+) -> _Written:
+    written = _Written(skipped=[(pile.pictures[i].name, reason) for i, reason in broken.items()])
+    shape = (target.channels, target.height, target.width)
+    whole, n = RowHash(shape), 0
+    with path.open("wb") as file:
+        for part, order in _arranged(pile.pictures, seed).items():
+            digest, start = RowHash(shape), n
+            order = [i for i in order if i not in broken]
+            results = in_order(lambda i: pixels_of(pile, i, target), order)
+            for i, pixels in zip(order, results, strict=True):
+                if isinstance(pixels, Unreadable):
+                    written.skipped.append((pile.pictures[i].name, str(pixels)))
+                    continue
+                row = pixels.tobytes()
+                file.write(row)
+                digest.add(row)
+                whole.add(row)
+                written.names.append(pile.pictures[i].name)
+                written.labels.append(pile.pictures[i].label)
+                n += 1
+            written.parts[part] = (start, n)
+            written.hashes[part] = digest.result(n - start)
+        file.flush()
+        os.fsync(file.fileno())
+    written.hashes["all"] = whole.result(n)
+    return written
+
+
+def _arranged(pictures: Sequence[Picture], seed: int) -> dict[str, list[int]]:
+    """Picture numbers by part, each in seeded random order; a tenth held out where none is."""
+    if not any(p.part for p in pictures):
+        cut = held_out(len(pictures), seed)
+        everything = np.arange(len(pictures))
+        return {part: everything[rows].tolist() for part, rows in cut.items()}
+    order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
+    by_part = {part: [i for i in order if pictures[i].part == part] for part in _PARTS}
+    return {part: rows for part, rows in by_part.items() if rows}
+
+
+def _facts(written: _Written, target: Target) -> dict[str, Any]:
+    known = sorted({label for label in written.labels if label is not None})
+    codes = {label: code for code, label in enumerate(known)}
+    return {
+        "shape": [len(written.names), target.channels, target.height, target.width],
+        "parts": written.parts,
+        "hashes": written.hashes,
+        "classes": known,
+        "labels": [codes[label] for label in written.labels if label] if known else None,
+        "names": written.names,
+        "skipped": sorted(written.skipped),
+    }
+
+
+def _load(folder: Path) -> tuple[dict[str, Any], np.ndarray] | None:
+    """A finished cache entry, or None where there is none that fits its own description."""
+    try:
+        facts = read_json(folder / "facts.json")
+        shape = tuple(facts["shape"])
+        if (folder / "values.u8").stat().st_size != int(np.prod(shape)):
+            return None
+        return facts, np.memmap(folder / "values.u8", np.uint8, "r", shape=shape)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _require_readable(pile: Pile, skipped: Sequence[Sequence[str]], strict: bool) -> None:
+    bad, n = len(skipped), len(pile.pictures)
+    if not bad or (bad < n and not strict and bad <= MOST_UNREADABLE * n):
+        return
+    some = "; ".join(f"{name} ({reason})" for name, reason in skipped[:3])
+    rule = "none may be with strict" if strict else f"at most {MOST_UNREADABLE:.0%} may be"
+    raise UserError(
+        f"{bad} of {n} images of {pile.name} are unreadable and {rule}: {some}"
+        f"{'; …' if bad > 3 else ''}. `latentia data check` lists them all; mend or remove them."
+    )
+
+
+def _key(pile: Pile, options: DataOptions) -> str:
+    digest = hashlib.sha256(f"latentia image cache {_VERSION}".encode())
+    chosen = (options.size, options.channels, options.background, options.seed)
+    digest.update(repr(chosen).encode())
+    for picture in pile.pictures:
+        digest.update(f"\n{picture.name}\0{picture.stamp}\0{picture.part}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):.1f} MB"
