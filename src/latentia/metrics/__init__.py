@@ -1,0 +1,1 @@
+"""How good a model is, in figures that state what they were measured on."""

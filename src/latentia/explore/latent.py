@@ -1,0 +1,211 @@
+"""Walks through latent space: free functions over what a model can do.
+
+All of them work in chunks, without gradients, on the model's device, and answer on the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+from torch.distributions import Independent, Normal
+
+from latentia.abilities import Decodes, Encodes, HasPosterior
+from latentia.errors import UserError
+from latentia.maths.chunks import device_of, in_chunks
+from latentia.maths.divergences import kl_to_standard_normal
+
+How = Literal["linear", "spherical"]
+
+
+class Autoencodes(Encodes, Decodes, Protocol):
+    """Both ways: what reconstruction and interpolation need."""
+
+
+def encode(model: Encodes, x: Tensor) -> Tensor:
+    """Latent vectors, `(B, …) -> (B, d)`."""
+    return in_chunks(model.encode, x.cpu(), device=device_of(model))
+
+
+def decode(model: Decodes, z: Tensor) -> Tensor:
+    """Data of latent vectors; `(…, d) -> (…, *shape)` with any leading axes."""
+    flat = in_chunks(model.decode, z.reshape(-1, z.shape[-1]).cpu(), device=device_of(model))
+    return flat.reshape(*z.shape[:-1], *flat.shape[1:])
+
+
+def reconstruct(model: Autoencodes, x: Tensor) -> Tensor:
+    """There and back, `(B, …) -> (B, …)`."""
+    return decode(model, encode(model, x))
+
+
+def between(a: Tensor, b: Tensor, steps: int = 8, how: How = "linear") -> Tensor:
+    """Points from a to b, both included.
+
+    Spherical: slerp (White 2016, "Sampling generative networks") along the arc for the
+    direction, with lengths interpolated linearly; high-dimensional Gaussian latents live near a
+    sphere. Where a and b are parallel, opposite or zero there is no one arc: linear.
+
+    Args:
+        a, b: `(B, d)`.
+        steps: points, at least 2.
+        how: "linear" or "spherical".
+
+    Returns:
+        `(B, steps, d)`.
+
+    Raises:
+        UserError: fewer than 2 steps, or an unknown `how`.
+    """
+    if steps < 2:
+        raise UserError(f"An interpolation of {steps} steps has no two ends; use 2 or more.")
+    if how not in ("linear", "spherical"):
+        raise UserError(f"Interpolation is 'linear' or 'spherical', not {how!r}.")
+    a, b = a[:, None], b[:, None]
+    t = torch.linspace(0, 1, steps, dtype=a.dtype)[:, None]
+    straight = torch.lerp(a, b, t)
+    if how == "linear":
+        return straight
+    tiny = torch.finfo(a.dtype).tiny
+    length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    u, v = a / length_a.clamp(min=tiny), b / length_b.clamp(min=tiny)
+    angle = torch.acos((u * v).sum(-1, keepdim=True).clamp(-1, 1))
+    arc = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / torch.sin(angle)
+    round_ = arc * torch.lerp(length_a, length_b, t)
+    return torch.where(torch.sin(angle) > 1e-4, round_, straight)
+
+
+def interpolate(
+    model: Autoencodes, a: Tensor, b: Tensor, steps: int = 8, how: How = "linear"
+) -> Tensor:
+    """Ways from examples a to examples b through latent space; the ends are reconstructions.
+
+    Args:
+        model: encodes and decodes.
+        a, b: `(B, …)`, equally many.
+        steps, how: as in `between`.
+
+    Returns:
+        `(B, steps, …)`.
+
+    Raises:
+        UserError: a and b of different shapes, and as `between`.
+    """
+    if a.shape != b.shape:
+        raise UserError(f"One end has shape {tuple(a.shape)}, the other {tuple(b.shape)}.")
+    return decode(model, between(encode(model, a), encode(model, b), steps, how))
+
+
+def traverse(
+    model: Decodes,
+    z: Tensor,
+    dims: Sequence[int] | Tensor,
+    span: float = 3.0,
+    steps: int = 7,
+    *,
+    center: Tensor | None = None,
+    scale: Tensor | None = None,
+) -> Tensor:
+    """Decode z with one latent at a time set to `steps` values from -span to +span.
+
+    Args:
+        model: decodes.
+        z: `(d,)` or `(1, d)`, where the walk starts.
+        dims: the latents that are moved, one per row of the answer.
+        span: how far, in units of `scale`; 3 covers a standard normal prior.
+        steps: values for each.
+        center, scale: `(d,)`, middle and unit of every latent; 0 and 1, as of the prior, by
+            default. For a model without a prior give mean and deviation of encoded data.
+
+    Returns:
+        `(len(dims), steps, …)`.
+
+    Raises:
+        UserError: a latent that the model does not have, or fewer than 1 step.
+    """
+    start = z.reshape(-1).cpu()
+    chosen = torch.as_tensor(dims, dtype=torch.int64).reshape(-1)
+    if steps < 1 or not len(chosen) or chosen.min() < 0 or chosen.max() >= len(start):
+        raise UserError(
+            f"A traversal takes 1 or more steps along some of the latents 0 to {len(start) - 1}; "
+            f"asked for {steps} steps along {chosen.tolist()}."
+        )
+    middle = torch.zeros_like(start) if center is None else center.cpu()
+    unit = torch.ones_like(start) if scale is None else scale.cpu()
+    offsets = torch.linspace(-span, span, steps, dtype=start.dtype)
+    walks = start.repeat(len(chosen), steps, 1)
+    for walk, dim in zip(walks, chosen.tolist(), strict=True):
+        walk[:, dim] = middle[dim] + unit[dim] * offsets
+    return decode(model, walks)
+
+
+def latent_weights(model: Encodes, x: Tensor) -> Tensor:
+    """How much each latent matters on these examples, `(B, …) -> (d,)`, ≥ 0.
+
+    With a factorised normal posterior: KL(q(z_i|x) ‖ N(0, 1)) in nats, averaged over x; a latent
+    that the model does not use has none. Else, for models that decode: mean squared change of the
+    decoded data when z_i moves by one standard deviation of the encodings. Else: variance of z_i.
+    """
+    if isinstance(model, HasPosterior):
+        kl = in_chunks(lambda c: _factor_kl(model, c), x.cpu(), device=device_of(model))
+        if kl.shape[1]:
+            return kl.mean(0)
+    z = encode(model, x)
+    spread = z.std(0, correction=0)
+    if not isinstance(model, Decodes):
+        return spread.square()
+    still = decode(model, z)
+    moved = (decode(model, z + spread * one) - still for one in torch.eye(z.shape[1]))
+    return torch.stack([change.square().mean() for change in moved])
+
+
+def active_dimensions(model: Encodes, x: Tensor) -> Tensor:
+    """Latents by `latent_weights`, the weightiest first; int64 `(d,)`."""
+    return latent_weights(model, x).argsort(descending=True, stable=True)
+
+
+def latent_map(model: Encodes, x: Tensor) -> Tensor:
+    """A place in the plane for every example, `(N, …) -> (N, 2)`.
+
+    Encodings themselves if they have two numbers, else their first two principal components
+    (zeros where there are fewer).
+    """
+    z = encode(model, x).flatten(1)
+    if z.shape[1] == 2:
+        return z
+    plane = torch.zeros(len(z), 2)
+    size = min(2, *z.shape)
+    plane[:, :size] = torch.from_numpy(PCA(size, svd_solver="full").fit_transform(z.numpy()))
+    return plane
+
+
+def manifold(model: Decodes, n: int = 20) -> Tensor:
+    """What a two-dimensional latent space holds, `(n, n, …)`.
+
+    Latents at the n quantiles (i + ½)/n of a standard normal along each axis (Kingma & Welling
+    2014, appendix A); first axis: z₁ from high to low, as an image's rows; second: z₀ rising.
+
+    Raises:
+        UserError: a model whose latent is not two numbers, or n below 1.
+    """
+    if model.latent_dim != 2:
+        raise UserError(
+            f"A manifold picture needs 2 latents and this model has {model.latent_dim}; "
+            "train with latent=2, or look at traversals."
+        )
+    if n < 1:
+        raise UserError(f"A manifold of {n} by {n} pictures is empty; use 1 or more.")
+    at = torch.special.ndtri((torch.arange(n) + 0.5) / n)
+    rows, columns = torch.meshgrid(at.flip(0), at, indexing="ij")
+    return decode(model, torch.stack([columns, rows], -1))
+
+
+def _factor_kl(model: HasPosterior, x: Tensor) -> Tensor:
+    """`(B, d)` nats; no columns where the posterior is not a product of normals."""
+    posterior = model.posterior(x)
+    base = posterior.base_dist if isinstance(posterior, Independent) else posterior
+    if not isinstance(base, Normal) or base.loc.ndim != 2:
+        return torch.zeros(len(x), 0)
+    return kl_to_standard_normal(base.loc, 2 * base.scale.log())
