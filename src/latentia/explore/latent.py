@@ -74,7 +74,8 @@ def between(a: Tensor, b: Tensor, steps: int = 8, how: How = "linear") -> Tensor
     angle = torch.acos((u * v).sum(-1, keepdim=True).clamp(-1, 1))
     arc = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / torch.sin(angle)
     round_ = arc * torch.lerp(length_a, length_b, t)
-    return torch.where(torch.sin(angle) > 1e-4, round_, straight)
+    arched = (torch.sin(angle) > 1e-4) & (length_a > 0) & (length_b > 0)
+    return torch.where(arched, round_, straight)
 
 
 def interpolate(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from latentia.data.cache import default_cache_dir
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.files import write_aside
@@ -137,7 +137,7 @@ def default_extractor(
     Args:
         train: what it learns from.
         test: held-out rows to state the accuracy on; without, a tenth of `train` is kept aside.
-        cache_dir: None takes `$LATENTIA_CACHE`, else `~/.cache/latentia`.
+        cache_dir: None takes `$LATENTIA_CACHE`, else the platform's place for caches.
         seed: of initial weights, order and clusters.
         examples: pictures seen in training; None lets the size of the data decide.
         progress: called with (examples seen, of how many) while training.
@@ -155,7 +155,11 @@ def default_extractor(
     labelled = train.labels is not None and len(np.unique(train.labels)) > 1
     if labelled and (test is None or test.labels is None):
         train, test = _split(train, seed)
-    path = _cache_home(cache_dir) / "extractors" / f"{_key(train, labelled, seed, examples)}"
+    path = (
+        (cache_dir or default_cache_dir())
+        / "extractors"
+        / f"{_key(train, labelled, seed, examples)}"
+    )
     path = path.with_suffix(".safetensors")
     net = _load(path, train.spec.shape)
     if net is None:
@@ -207,11 +211,6 @@ def _key(train: Dataset, labelled: bool, seed: int, examples: int | None) -> str
     if labelled and train.labels is not None:
         whole.update(np.ascontiguousarray(train.labels).tobytes())
     return whole.hexdigest()[:16]
-
-
-def _cache_home(cache_dir: Path | None) -> Path:
-    named = os.environ.get("LATENTIA_CACHE")
-    return cache_dir or (Path(named) if named else Path.home() / ".cache" / "latentia")
 
 
 def _save(net: ConvNet, path: Path) -> None:
