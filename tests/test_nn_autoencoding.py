@@ -7,6 +7,7 @@ import torch
 
 from latentia.errors import UserError
 from latentia.nn.mlp import MLP
+from latentia.nn.priors import CouplingFlowPrior, StandardNormalPrior, standard_normal_log_prob
 
 
 def starved(module: torch.nn.Module, out: torch.Tensor) -> list[str]:
@@ -32,3 +33,37 @@ def test_mlp_starts_at_zero_when_asked() -> None:
 def test_mlp_refuses_an_empty_layer() -> None:
     with pytest.raises(UserError, match="positive"):
         MLP(5, (0,), 3)
+
+
+def trained_looking_flow(latent_dim: int) -> CouplingFlowPrior:
+    """A flow whose couplings all do something,."""
+    torch.manual_seed(0)
+    flow = CouplingFlowPrior(latent_dim, layers=4, hidden=16)
+    for name, p in flow.named_parameters():
+        if ".out." in name:
+            torch.nn.init.normal_(p, std=0.3)
+    return flow
+
+
+@pytest.mark.parametrize("latent_dim", [2, 5, 8])
+def test_flow_density_is_the_change_of_variables_of_its_sampler(latent_dim: int) -> None:
+    flow = trained_looking_flow(latent_dim)
+    noise = torch.randn(6, latent_dim)
+    jacobian = torch.stack(
+        [torch.func.jacrev(lambda n: flow.sample(n[None])[0])(one) for one in noise]
+    )
+    expected = standard_normal_log_prob(noise) - torch.linalg.slogdet(jacobian)[1]
+    torch.testing.assert_close(flow.log_prob(flow.sample(noise)), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_flow_starts_as_the_standard_normal_and_every_parameter_learns() -> None:
+    z = torch.randn(6, 8)
+    fresh = CouplingFlowPrior(8)
+    torch.testing.assert_close(fresh.log_prob(z), StandardNormalPrior().log_prob(z))
+    flow = trained_looking_flow(8)
+    assert starved(flow, flow.log_prob(z)) == []
+
+
+def test_flow_needs_two_latent_dimensions() -> None:
+    with pytest.raises(UserError, match="at least 2"):
+        CouplingFlowPrior(1)
