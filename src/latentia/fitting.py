@@ -35,7 +35,7 @@ from latentia.run import (
 )
 from latentia.training.budget import Budget
 from latentia.training.device import huge_pages_wanted, resolve_device, tune_process
-from latentia.training.distributed import process_group
+from latentia.training.distributed import barrier, process_group
 from latentia.training.progress import Bar, Display, Silent
 from latentia.training.trainer import Trainer
 
@@ -79,15 +79,19 @@ def fit(
     """
     huge_pages_wanted()
     tune_process()
-    where = resolve_device(device)
-    if resume:
-        run, dataset = _reopened(data, out, minutes, examples, strict, quiet)
-    else:
-        budget = chosen_budget(minutes, examples)
-        run, dataset = plan(data, model, budget, out, seed, settings or {}, strict, quiet)
-        _claim(run, dataset)
     with process_group() as (rank, world):
-        _train(run, dataset, where, resume, rank, world, quiet)
+        where = resolve_device(device, rank)
+        silent = quiet or rank > 0
+        if resume:
+            run, dataset = _reopened(data, out, minutes, examples, strict, silent)
+        else:
+            budget = chosen_budget(minutes, examples)
+            run, dataset = plan(data, model, budget, out, seed, settings or {}, strict, silent)
+            barrier()  # every process has chosen its folder before the first one makes it
+            if rank == 0:
+                _claim(run, dataset)
+        barrier()
+        _train(run, dataset, where, resume, rank, world, silent)
     return run
 
 
@@ -186,13 +190,12 @@ def _train(
     resume: bool,
     rank: int,
     world: int,
-    quiet: bool,
+    silent: bool,
 ) -> None:
     batch = run.settings.batch_size
     if batch % world:
         raise UserError(f"batch_size={batch} cannot be shared by {world} processes.")
     with contextlib.ExitStack() as stack:
-        silent = quiet or rank > 0
         display: Display = Silent() if silent else stack.enter_context(Bar())
         trainer = build_trainer(run, dataset, device, rank, world, display)
         if resume:

@@ -14,8 +14,10 @@ from latentia.errors import UserError, nearest
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, rank: int = 0) -> torch.device:
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps` -> a device that is there.
+
+    Plain `cuda` means one GPU per process: the one numbered `rank` on this machine.
 
     Raises:
         UserError: the device is unknown or not on this machine.
@@ -29,6 +31,8 @@ def resolve_device(name: str) -> torch.device:
         raise UserError("This machine has no CUDA device that PyTorch can use; try --device cpu.")
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UserError("This machine has no MPS device that PyTorch can use; try --device cpu.")
+    if name == "cuda":
+        name = f"cuda:{rank % torch.cuda.device_count()}"
     return torch.device(name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class WeightAverage:
@@ -28,7 +28,8 @@ class WeightAverage:
     def update(self, step: int) -> None:
         """Fold in the weights after `step` (counted from 1)."""
         weight = 1 - (1 - 1 / step) ** (self.gamma + 1)
-        shadows, lives = list(self.model.parameters()), list(self.live.parameters())
+        shadows: list[Tensor] = list(self.model.parameters())
+        lives: list[Tensor] = list(self.live.parameters())
         torch._foreach_lerp_(shadows, lives, weight)
         for shadow, live in zip(self.model.buffers(), self.live.buffers(), strict=True):
             shadow.copy_(live)

@@ -97,6 +97,7 @@ class Trainer:
         self.seed, self.device, self.rank, self.world = seed, device, rank, world
         self.preview, self.display = preview, display or Silent()
         self.players = objective.players
+        self.parameters = {name: p.parameters for name, p in self.players.items()}
         self.optimizers = {name: _optimizer(p, device) for name, p in self.players.items()}
         self.average = WeightAverage(model, course.ema_gamma)
         self.precision = resolve_precision(course.precision, device)
@@ -104,7 +105,8 @@ class Trainer:
         self.position = Position()
         self.watch, self.diary = Watch(), Diary(folder)
         self.look_every = 1 if device.type == "cpu" else 25
-        self._waited = 0.0
+        self._waited = self._began = self._saved = self._logged = 0.0
+        self._logged_examples, self._tenth = 0, -1
 
     def resume(self) -> None:
         """Go on from the saved state in the run folder."""
@@ -119,6 +121,7 @@ class Trainer:
             UserError: a loss stayed non-finite after three returns to the last good state.
         """
         self._start_clock()
+        self._saved = self._began
         if self.position.step == 0:
             self._save()
         self._tenth = int(self._progress() * 10) if self.position.step else -1
@@ -167,7 +170,7 @@ class Trainer:
 
     def _descend(self, who: str, terms: Terms, rate: float) -> None:
         player, optimizer = self.players[who], self.optimizers[who]
-        parameters = player.parameters
+        parameters = self.parameters[who]
         optimizer.zero_grad(set_to_none=True)
         torch.stack([t.float() for t in terms.values()]).sum().backward(inputs=parameters)
         average_gradients(parameters)
@@ -285,7 +288,6 @@ class Trainer:
 
     def _start_clock(self) -> None:
         self._began = time.perf_counter()
-        self._saved = getattr(self, "_saved", self._began)
         self._logged, self._logged_examples = self._began, self.position.examples
 
     def _seconds(self) -> float:
