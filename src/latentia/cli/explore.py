@@ -1,0 +1,193 @@
+"""Verbs that use a model: sample, reconstruct, encode, interpolate, traverse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latentia.cli.common import (
+    DataArg,
+    DeviceOption,
+    RunArg,
+    SeedOption,
+    SplitOption,
+    examples,
+    opened,
+    require,
+)
+from latentia.errors import UserError
+
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        help="A .png (a grid), an .npz, or a folder (one PNG for each).",
+    ),
+]
+NpzOption = Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.")]
+WalkStepsOption = Annotated[int, typer.Option("--frames", min=2, help="Pictures of each walk.")]
+CountOption = Annotated[int, typer.Option("-n", min=1, help="How many.")]
+
+
+def register(app: typer.Typer) -> None:
+    for verb, lines in _EXAMPLES.items():
+        app.command(verb.__name__, epilog=examples(*lines))(verb)
+
+
+def sample(
+    run: RunArg,
+    out: OutOption,
+    n: CountOption = 64,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the first sample; the next has the next.")
+    ] = 0,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Sampler steps.", show_default="the model's own"),
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw new data: sample i depends on seed + i alone."""
+    from latentia.abilities import Samples
+    from latentia.cli.output import save
+
+    found, model = opened(run, device)
+    require(model, (Samples,), "sample", found)
+    seeds = range(seed, seed + n)
+    print(save(out, {"samples": model.sample(seeds, steps=steps)}, seeds=list(seeds)))
+
+
+def reconstruct(
+    run: RunArg,
+    data: DataArg,
+    out: OutOption,
+    n: CountOption = 32,
+    split: SplitOption = "test",
+    device: DeviceOption = "auto",
+) -> None:
+    """Encode the first rows of DATA and decode them again; in a grid, below the originals."""
+    from latentia.abilities import Decodes, Encodes
+    from latentia.cli.output import save
+    from latentia.explore.latent import reconstruct as there_and_back
+
+    found, model = opened(run, device)
+    require(model, (Encodes, Decodes), "reconstruct", found)
+    rows = found.data(split, data)
+    x = rows.batch(range(min(n, len(rows)))).x
+    columns = min(len(x), 16)
+    both = {"originals": x, "reconstructions": there_and_back(model, x)}
+    print(save(out, both, columns=columns, interleave=True))
+
+
+def encode(
+    run: RunArg,
+    data: DataArg,
+    out: NpzOption,
+    split: SplitOption = "all",
+    device: DeviceOption = "auto",
+) -> None:
+    """Write latent vectors: `z` (N, d), and `labels`, `classes`, `names` where the data has them."""
+    import numpy as np
+
+    from latentia.abilities import Encodes
+    from latentia.cli.output import require_npz, save_arrays
+    from latentia.explore.latent import encode as latents
+
+    require_npz(out)
+    found, model = opened(run, device)
+    require(model, (Encodes,), "encode", found)
+    rows = found.data(split, data)
+    parts = [latents(model, rows.batch(chunk).x) for chunk in _chunks(len(rows))]
+    columns = {"z": np.concatenate([part.numpy() for part in parts])}
+    if rows.labels is not None:
+        columns |= {"labels": rows.labels, "classes": np.array(rows.spec.classes)}
+    if rows.names is not None:
+        columns["names"] = np.array(rows.names)
+    print(save_arrays(out, columns))
+
+
+def _chunks(n: int, size: int = 1000) -> list[range]:
+    return [range(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def interpolate(
+    run: RunArg,
+    a: Annotated[str, typer.Argument(metavar="A", help="An image file, or a test row's number.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other end, likewise.")],
+    out: OutOption,
+    frames: WalkStepsOption = 10,
+    how: Annotated[str, typer.Option(help="Way through latent space: spherical or linear.")] = (
+        "spherical"
+    ),
+    device: DeviceOption = "auto",
+) -> None:
+    """Walk from A to B through latent space."""
+    from latentia.abilities import Decodes, Encodes
+    from latentia.cli.output import example, save
+    from latentia.explore.latent import interpolate as walk
+
+    found, model = opened(run, device)
+    require(model, (Encodes, Decodes), "interpolate", found)
+    if how not in ("linear", "spherical"):
+        raise UserError(f"--how is 'linear' or 'spherical', not {how!r}.")
+    way = walk(model, example(found, a), example(found, b), frames, how)  # type: ignore[arg-type]
+    print(save(out, {"walk": way[0]}, columns=frames))
+
+
+def traverse(
+    run: RunArg,
+    out: OutOption,
+    dims: Annotated[
+        str | None,
+        typer.Option(help="Latents to walk along, e.g. 0,3,5.", show_default="the 8 weightiest"),
+    ] = None,
+    row: Annotated[int, typer.Option(min=0, help="The test row to start from.")] = 0,
+    span: Annotated[float, typer.Option(help="How far, in deviations to either side.")] = 3.0,
+    frames: WalkStepsOption = 7,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+) -> None:
+    """Move one latent at a time; a row of pictures for each."""
+    import torch
+
+    from latentia.abilities import Decodes, Encodes
+    from latentia.cli.output import row_of, save
+    from latentia.explore.walks import walks
+
+    found, model = opened(run, device)
+    require(model, (Decodes,), "traverse", found)
+    x = torch.zeros(1, *found.spec.shape)
+    if isinstance(model, Encodes):
+        test = found.data("test")
+        x = torch.cat([row_of(test, row), test.batch(range(min(256, len(test)))).x])
+    chosen = None if dims is None else _numbers(dims)
+    walked, pictures = walks(model, x, dims=chosen, span=span, steps=frames, seed=seed)
+    print(save(out, {"walks": pictures.flatten(0, 1)}, columns=frames, dims=walked))
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise UserError(f"--dims {text!r} is no list of whole numbers such as 0,3,5.") from None
+
+
+_EXAMPLES = {
+    sample: (
+        "latentia sample runs/demo -n 64 --out samples.png",
+        "latentia sample runs/demo -n 1000 --seed 7 --out samples/",
+    ),
+    reconstruct: ("latentia reconstruct runs/demo digits --out reconstructions.png",),
+    encode: ("latentia encode runs/demo digits --out z.npz",),
+    interpolate: (
+        "latentia interpolate runs/demo 0 5 --out walk.png",
+        "latentia interpolate runs/faces me.jpg you.jpg --out walk.png",
+    ),
+    traverse: (
+        "latentia traverse runs/demo --out walks.png",
+        "latentia traverse runs/demo --dims 0,3,5 --out walks.png",
+    ),
+}

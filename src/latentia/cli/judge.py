@@ -1,0 +1,117 @@
+"""Verbs that judge a run: evaluate, report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from latentia.cli.common import (
+    DataArg,
+    DeviceOption,
+    JsonFlag,
+    RunArg,
+    SeedOption,
+    examples,
+    opened,
+    print_json,
+    telling,
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.command(
+        epilog=examples(
+            "latentia evaluate runs/demo digits",
+            "latentia evaluate runs/mnist mnist/ --metrics likelihood --every 10 --json",
+        )
+    )(evaluate)
+    app.command(epilog=examples("latentia report runs/demo"))(report)
+
+
+def evaluate(
+    run: RunArg,
+    data: DataArg,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="likelihood, fidelity, classes, reconstruction, copies, modes; again, or with "
+            "commas, for more.",
+            show_default="all that apply",
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Samples drawn to be measured.")] = 2000,
+    importance_samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Importance samples of the likelihood (or solver steps, of diffusion).",
+            show_default="5000, or the model's own steps",
+        ),
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Likelihood of every so many test rows.",
+            show_default="what leaves 1,000",
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    json: JsonFlag = False,
+) -> None:
+    """Measure a model on the test split of DATA.
+
+    With --json, figures by metric; where one metric is asked for, its figures alone.
+    """
+    from latentia.metrics.evaluate import evaluate as measure
+
+    found, model = opened(run, device)
+    names = [n.strip() for word in metrics or [] for n in word.split(",")] or None
+    train = found.data("train", found.source or data)
+    with telling() as tell:
+        figures = measure(
+            model,
+            train,
+            found.data("test", data),
+            metrics=names,
+            samples=samples,
+            seed=seed,
+            importance_samples=importance_samples,
+            every=every,
+            progress=tell,
+        )
+    if json:
+        only = names is not None and len(figures) == 1
+        answer = next(iter(figures.values())) if only else figures
+        print_json({"run": found.folder, "data": data, **answer})
+    else:
+        _print_table(figures)
+
+
+def _print_table(figures: dict[str, dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from latentia.metrics.tables import figures_of
+
+    table = Table("metric", "figure", box=None, header_style="bold")
+    table.add_column("model", justify="right")
+    table.add_column("for comparison", justify="right")
+    table.add_column("what that is", style="dim")
+    for figure in figures_of(figures):
+        table.add_row(
+            figure.metric, figure.name, figure.value, figure.reference, figure.reference_name
+        )
+    Console().print(table)
+
+
+def report(run: RunArg) -> None:
+    """Write report.html, one self-contained page about a run."""
+    from latentia.report.write import write_report
+    from latentia.run import Run
+    from latentia.training.device import tune_process
+
+    tune_process()
+    print(write_report(Run.open(run)))

@@ -1,0 +1,124 @@
+"""Where examples come from and go to: rows, image files, grids, folders, .npz."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentia.data.images import Target, Unreadable, decode, parse_colour, quiet_pillow
+from latentia.data.pictures import save_folder, save_grid
+from latentia.data.spec import Dataset, to_unit
+from latentia.errors import UserError
+from latentia.files import write_aside
+from latentia.run import Run
+
+
+def save(
+    out: Path,
+    rows: Mapping[str, Tensor],
+    *,
+    columns: int | None = None,
+    interleave: bool = False,
+    **more: Sequence[int],
+) -> Path:
+    """Write rows as a grid, an .npz or a folder, by the name of `out`.
+
+    Args:
+        out: ends in .png or .npz, or names a folder.
+        rows: `(N, …)` each, by name.
+        columns: of the grid.
+        interleave: in the grid, a row of each in turn instead of one after the other.
+        more: further columns of the .npz.
+
+    Raises:
+        UserError: another ending, vectors that were to become pictures, a folder in the way.
+    """
+    ending = out.suffix.lower()
+    if ending == ".npz":
+        return save_arrays(out, {**{k: v.cpu().numpy() for k, v in rows.items()}, **more})
+    if ending not in (".png", ""):
+        raise UserError(f"{out} ends in {ending}; write a .png, an .npz, or name a folder.")
+    if any(v.ndim != 4 for v in rows.values()):
+        raise UserError("Vectors are no pictures: write them to an .npz file (--out NAME.npz).")
+    if ending == ".png":
+        _require_no_folder(out)
+        save_grid(_laid_out(list(rows.values()), columns if interleave else None), out, columns)
+        return out
+    if out.is_file():
+        raise UserError(f"{out} is a file, not a folder; choose another --out.")
+    for name, pictures in rows.items():
+        save_folder(pictures, out if len(rows) == 1 else out / name)
+    return out
+
+
+def _laid_out(rows: list[Tensor], columns: int | None) -> Tensor:
+    if columns is None:
+        return torch.cat(rows)
+    lines = [
+        line
+        for together in zip(*(r.split(columns) for r in rows), strict=True)
+        for line in together
+    ]
+    full = [
+        torch.cat([line, line.new_ones(columns - len(line), *line.shape[1:])]) for line in lines
+    ]
+    return torch.cat(full)
+
+
+def save_arrays(out: Path, columns: Mapping[str, Any]) -> Path:
+    """Write an .npz aside, then rename it into place."""
+    require_npz(out)
+    _require_no_folder(out)
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    write_aside(out, lambda aside: np.savez(aside, **arrays))
+    return out
+
+
+def require_npz(out: Path) -> None:
+    """Refuse other endings before any work is done."""
+    if out.suffix.lower() != ".npz":
+        raise UserError(f"{out} must end in .npz.")
+
+
+def _require_no_folder(out: Path) -> None:
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; choose another --out.")
+
+
+def example(run: Run, word: str) -> Tensor:
+    """`(1, …)`: a row of the run's test split by number, or an image file fitted to the model.
+
+    Raises:
+        UserError: neither.
+    """
+    path = Path(word).expanduser()
+    if path.is_file():
+        return _from_file(run, path)
+    if not word.isdecimal():
+        raise UserError(f"{word!r} is neither an image file nor a row number of the test split.")
+    return row_of(run.data("test"), int(word))
+
+
+def row_of(rows: Dataset, number: int) -> Tensor:
+    """`(1, …)`, one row by number."""
+    if number >= len(rows):
+        raise UserError(f"The test split has rows 0 to {len(rows) - 1}; there is no {number}.")
+    return rows.batch([number]).x
+
+
+def _from_file(run: Run, path: Path) -> Tensor:
+    if run.spec.kind != "image":
+        raise UserError(f"{run.folder} models vectors; name a row number instead of {path}.")
+    channels, height, width = run.spec.shape
+    target = Target(height, width, channels, parse_colour(run.options.background))
+    try:
+        with quiet_pillow(), path.open("rb") as stream:
+            levels = decode(stream, target)
+    except Unreadable as problem:
+        raise UserError(f"{path} cannot be read as an image ({problem}).") from None
+    return to_unit(torch.from_numpy(levels.copy())[None])

@@ -1,0 +1,74 @@
+"""Which latents are worth walking along, from where, and how far: one choice for all who show it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from latentia.abilities import Decodes, Encodes, HasPosterior
+from latentia.explore.latent import active_dimensions, decode, encode, traverse
+from latentia.seeds import mixed_seed
+
+MOST_PROBED = 256
+"""Latents beyond this many are not probed one by one: a decode of every example for each."""
+
+
+def walks(
+    model: Decodes,
+    x: Tensor,
+    *,
+    dims: list[int] | None = None,
+    most: int = 8,
+    span: float = 3.0,
+    steps: int = 7,
+    seed: int = 0,
+) -> tuple[list[int], Tensor]:
+    """Walks along the latents that matter most.
+
+    They start at the encoding of the first example (or at a draw from the prior, of models that
+    do not encode). A model with a posterior walks over its prior, -span to +span; a plain
+    autoencoder over mean ± span deviations of the encoded examples.
+
+    Args:
+        model: decodes.
+        x: `(N, …)` examples that say which latents matter; a few hundred are enough.
+        dims: the latents; None takes the `most` that matter most.
+        span, steps: as in `traverse`.
+        seed: of the start where there is no encoder.
+
+    Returns:
+        The latents walked along, and `(len(dims), steps, …)`.
+    """
+    generator = torch.Generator().manual_seed(mixed_seed(seed, 0))
+    if not isinstance(model, Encodes):
+        z = torch.randn(16, model.latent_dim, generator=generator)
+        chosen = dims if dims is not None else _stirring(model, z)[:most]
+        return chosen, traverse(model, z[0], chosen, span, steps)
+    start = encode(model, x[:1])[0]
+    chosen = dims if dims is not None else _active(model, x)[:most]
+    if isinstance(model, HasPosterior) or model.latent_dim >= x[0].numel():
+        return chosen, traverse(model, start, chosen, span, steps)
+    z = encode(model, x)
+    middle, unit = z.mean(0), z.std(0, correction=0)
+    return chosen, traverse(model, start, chosen, span, steps, center=middle, scale=unit)
+
+
+def _active(model: Encodes, x: Tensor) -> list[int]:
+    """By weight; in the order given where there are too many latents to probe."""
+    if isinstance(model, HasPosterior):
+        return active_dimensions(model, x).tolist()
+    if isinstance(model, Decodes) and model.latent_dim > MOST_PROBED:
+        return list(range(model.latent_dim))
+    return active_dimensions(model, x[:64]).tolist()
+
+
+def _stirring(model: Decodes, z: Tensor) -> list[int]:
+    """By the mean squared change of the output when a latent drawn from the prior flips sign."""
+    if model.latent_dim > MOST_PROBED:
+        return list(range(model.latent_dim))
+    still = decode(model, z)
+    change = []
+    for one in torch.eye(model.latent_dim):
+        moved = decode(model, z * (1 - 2 * one))
+        change.append((moved - still).square().mean())
+    return torch.stack(change).argsort(descending=True, stable=True).tolist()

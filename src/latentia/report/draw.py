@@ -1,0 +1,199 @@
+"""Charts as inline SVG that follow the page's colours, light or dark.
+
+Matplotlib draws with stand-in colours, which are then replaced by the page's CSS variables.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+INK, SOFT, GRID = "#010203", "#010204", "#010205"
+LINES = tuple(f"#0102{n:02x}" for n in range(0x11, 0x17))
+_VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", GRID: "var(--line)"} | {
+    stand_in: f"var(--c{n})" for n, stand_in in enumerate(LINES, 1)
+}
+CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C8C8C")
+"""Okabe and Ito's palette without black and yellow, which vanish on one of the two papers."""
+CLASS_MARKS = ("o", "^", "s")
+STYLE = {
+    "svg.fonttype": "none",
+    "font.size": 12.0,
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": SOFT,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 12.0,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+}
+
+
+def canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Canvas, Any]:
+    """A figure of `width` × `height` CSS pixels and its axes, drawn without any window."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    with matplotlib.rc_context(STYLE):
+        figure = Canvas(figsize=(width / 72, height / 72), layout="constrained")
+        FigureCanvasAgg(figure)
+        return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def svg(figure: Canvas, alt: str) -> Markup:
+    """The figure as an `<svg>` with a text alternative, its colours those of the page."""
+    import matplotlib
+
+    target = io.StringIO()
+    # The salt makes ids repeatable, and different in figures that differ.
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": alt}):
+        figure.savefig(target, format="svg", transparent=True, dpi=144, metadata={"Date": None})
+    text = target.getvalue()
+    text = text[text.index("<svg") :]
+    for stand_in, variable in _VARIABLES.items():
+        text = text.replace(stand_in, variable)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    label = Markup('<svg role="img" aria-label="{}"').format(alt)
+    return Markup(text.replace("<svg", label, 1))
+
+
+def lines(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, x_label: str, y_label: str, alt: str
+) -> Markup:
+    """One line per name over a shared axis, named at the top."""
+    figure, axes = canvas(736, 250)
+    axis: Axes = axes[0, 0]
+    dashes = itertools.cycle(["-", "--", ":"])
+    style = "-"
+    for n, (name, (x, y)) in enumerate(curves.items()):
+        style = next(dashes) if n % len(LINES) == 0 else style
+        axis.plot(x, y, style, color=LINES[n % len(LINES)], label=name)
+    if values := [y[np.isfinite(y)] for _, y in curves.values()]:
+        _limit(axis, np.concatenate(values))
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    axis.margins(x=0)
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)
+    return svg(figure, alt)
+
+
+def _limit(axis: Axes, values: np.ndarray) -> None:
+    """Keep the first wild steps from flattening all that follows."""
+    if len(values) < 20:
+        return
+    low, high = np.percentile(values, [0.5, 97])
+    if values.max() - high > 2 * (high - low) > 0:
+        axis.set_ylim(low - 0.05 * (high - low), high + 0.25 * (high - low))
+
+
+def labelled_map(
+    points: np.ndarray,
+    labels: np.ndarray | None,
+    classes: Sequence[str],
+    *,
+    axes_names: tuple[str, str],
+    alt: str,
+) -> Markup:
+    """A scatter of `(N, 2)` points, coloured and marked by class, each class named at its centre."""
+    figure, axes = canvas(736, 520)
+    axis: Axes = axes[0, 0]
+    if labels is None:
+        axis.scatter(*points.T, s=9, color=CLASS_COLOURS[0], alpha=0.6, lw=0, rasterized=True)
+    else:
+        for n, name in enumerate(classes):
+            _one_class(axis, points[labels == n], n, name)
+    axis.set_xlabel(axes_names[0])
+    axis.set_ylabel(axes_names[1])
+    return svg(figure, alt)
+
+
+def _one_class(axis: Axes, points: np.ndarray, n: int, name: str) -> None:
+    if not len(points):
+        return
+    colour = CLASS_COLOURS[n % len(CLASS_COLOURS)]
+    mark = CLASS_MARKS[n // len(CLASS_COLOURS) % len(CLASS_MARKS)]
+    axis.scatter(*points.T, s=11, color=colour, marker=mark, alpha=0.65, lw=0, rasterized=True)
+    box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": colour, "alpha": 0.9}
+    middle = np.median(points, axis=0)
+    axis.text(*middle, name, ha="center", va="center", color="#1d2021", fontsize=12, bbox=box)
+
+
+def bars(
+    heights: np.ndarray, *, x_label: str, y_label: str, line: float | None, alt: str
+) -> Markup:
+    """Bars in descending order, with an optional dashed threshold."""
+    figure, axes = canvas(736, 190)
+    axis: Axes = axes[0, 0]
+    axis.bar(np.arange(1, len(heights) + 1), heights, color=LINES[0], width=0.8)
+    if line is not None:
+        axis.axhline(line, color=LINES[1], ls="--", lw=1.2)
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    axis.grid(axis="x", visible=False)
+    return svg(figure, alt)
+
+
+def two_clouds(real: np.ndarray, drawn: np.ndarray, *, alt: str) -> Markup:
+    """Real points and samples side by side on the same axes."""
+    figure, axes = canvas(736, 380, columns=2)
+    low, high = np.percentile(real, [0, 100], axis=0)
+    room = 0.12 * (high - low).max()
+    clouds = (("real, test split", real, CLASS_COLOURS[0]), ("samples", drawn, CLASS_COLOURS[3]))
+    for axis, (name, points, colour) in zip(axes[0], clouds, strict=True):
+        axis.scatter(*points.T, s=5, color=colour, alpha=0.5, lw=0, rasterized=True)
+        _plane(axis, f"{name} (n = {len(points):,})", low - room, high + room)
+    return svg(figure, alt)
+
+
+def heat(
+    density: np.ndarray, low: np.ndarray, high: np.ndarray, names: Sequence[str], *, alt: str
+) -> Markup:
+    """`(K, side, side)` densities on one colour scale; rows run from low y to high y."""
+    figure, axes = canvas(736, 340 if len(density) > 1 else 480, columns=len(density))
+    for axis, values, name in zip(axes[0], density, names, strict=True):
+        image = axis.imshow(
+            values,
+            origin="lower",
+            cmap="viridis",
+            vmin=0,
+            vmax=float(density.max()),
+            extent=(low[0], high[0], low[1], high[1]),
+            aspect="equal",
+        )
+        _plane(axis, name, low, high)
+        axis.grid(visible=False)
+    bar = figure.colorbar(image, ax=axes[0].tolist(), shrink=0.8, label="density")
+    bar.outline.set_visible(False)
+    return svg(figure, alt)
+
+
+def _plane(axis: Axes, title: str, low: np.ndarray, high: np.ndarray) -> None:
+    axis.set_title(title)
+    axis.set_xlim(low[0], high[0])
+    axis.set_ylim(low[1], high[1])
+    axis.set_aspect("equal")
+    axis.set_xlabel("x")
+    axis.set_ylabel("y")

@@ -1,0 +1,103 @@
+"""What a report page is made of: sections with figures and tables, rendered to one HTML file."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+FULL_WIDTH = 736
+"""Width of the text column, in CSS pixels."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture with its caption, and a text alternative for those who cannot see it.
+
+    Attributes:
+        html: the `<svg>` or `<img>` element.
+        alt: what the picture shows, in a sentence.
+        caption: how to read it, with sample sizes and units.
+        title: a short heading over it, or empty.
+    """
+
+    html: Markup
+    alt: str
+    caption: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under column heads; `numeric` columns are set flush right."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    numeric: Sequence[int] = ()
+
+
+@dataclass
+class Section:
+    """One chapter of the report.
+
+    Attributes:
+        key: anchor in the page.
+        title: heading.
+        lead: what the reader should take from it.
+        figures: pictures, in reading order; `side_by_side` sets them in columns.
+        tables: tables below them.
+        code: something to copy, e.g. commands.
+        missing: plain sentences about what could not be shown.
+    """
+
+    key: str
+    title: str
+    lead: str = ""
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    code: str = ""
+    missing: list[str] = field(default_factory=list)
+    side_by_side: bool = False
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One large figure at the top of the page."""
+
+    value: str
+    label: str
+
+
+def img(png: bytes, *, width: int, height: int, alt: str, small: bool) -> Markup:
+    """An `<img>` with the PNG inside; `small` pictures are enlarged in whole, sharp pixels."""
+    scale = max(1, FULL_WIDTH // width) if small else 1
+    data = base64.b64encode(png).decode("ascii")
+    element = '<img class="{}" width="{}" height="{}" alt="{}" src="data:image/png;base64,{}">'
+    style = "pixels" if small else "photo"
+    return Markup(element).format(style, width * scale, height * scale, alt, data)
+
+
+def render(title: str, subtitle: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str:
+    """The whole page as HTML, without any reference to another file or host."""
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    words: Mapping[str, Any] = {
+        "title": title,
+        "subtitle": subtitle,
+        "facts": facts,
+        "sections": sections,
+        "style": Markup((folder / "report.css").read_text("utf-8")),
+    }
+    return environment.get_template("report.html.jinja").render(words)
