@@ -71,6 +71,7 @@ def open_idx(path: Path, name: str) -> Source:
             rival = files.setdefault(part, file)
             if rival.name.removesuffix(".gz") != file.name.removesuffix(".gz"):
                 raise UserError(f"{path} holds both {rival.name} and {file.name}; name one file.")
+    files = {part: files[part] for part in ("train", "test") if part in files}
     values = {part: read_idx(file) for part, file in files.items()}
     return from_parts(name, values, _with_labels(files))
 

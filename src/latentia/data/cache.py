@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -187,7 +188,8 @@ def _make_room(
     aside: Path, pile: Pile, n: int, target: Target, announce: Callable[[str], None]
 ) -> None:
     """Say what the cache takes, and refuse before the disk is full."""
-    shutil.rmtree(aside, ignore_errors=True)
+    for left in [aside, *_abandoned(aside.parent)]:
+        shutil.rmtree(left, ignore_errors=True)
     aside.mkdir(parents=True)
     need = n * target.channels * target.height * target.width
     free = shutil.disk_usage(aside).free
@@ -200,6 +202,12 @@ def _make_room(
         f"Decoding {n:,} images of {pile.name} once to {target.width} x {target.height} pixels: "
         f"takes {_size(need)} in {aside.parent} ({_size(free)} free)."
     )
+
+
+def _abandoned(folder: Path) -> list[Path]:
+    """Half-built entries that a killed process left here a day ago or more."""
+    long_ago = time.time() - 86_400
+    return [left for left in folder.glob(".*.tmp") if left.stat().st_mtime < long_ago]
 
 
 def _decode_all(

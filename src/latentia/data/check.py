@@ -157,7 +157,7 @@ def _problems(
     counts = {
         **{f"unreadable: {kind}": n for kind, n in Counter(f.fault for f in faults).items()},
         "duplicates": sum(len(group) - 1 for group in twins),
-        "transparent": sum(h.alpha for h in headers),
+        "alpha channel": sum(h.alpha for h in headers),
         "palette": sum(h.mode in ("P", "PA") for h in headers),
         "CMYK": sum(h.mode == "CMYK" for h in headers),
         "16-bit or deeper": sum(h.deep for h in headers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 import zlib
@@ -17,33 +18,12 @@ from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 from latentia.errors import UserError
 
 SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".apng",
-        ".gif",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".avif",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".tga",
-        ".ico",
-        ".jp2",
-        ".j2k",
-        ".pcx",
-        ".sgi",
-        ".heic",
-        ".heif",
-    ]
+    f".{kind}"
+    for kind in re.findall(
+        r"\w+",
+        "jpg jpeg jpe jfif png apng gif bmp dib webp avif tif tiff ppm pgm pbm pnm tga ico "
+        "jp2 j2k pcx sgi heic heif",
+    )
 )
 MAX_PIXELS = 100_000_000
 MAX_FILE_BYTES = 1 << 28
@@ -128,7 +108,9 @@ def read_header(stream: BinaryIO) -> Header:
     """
     with _translated():
         image = _opened(stream)
-        orientation = int(image.getexif().get(_ORIENTATION, 1) or 1)
+        # the base class: the override for PNG decodes everything to find EXIF behind the pixels
+        exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+        orientation = int(exif.get(_ORIENTATION, 1) or 1)
         width, height = image.size
         return Header(
             size=(height, width) if orientation in (5, 6, 7, 8) else (width, height),
