@@ -102,7 +102,9 @@ class VAE(nn.Module):
         """log p(z), `(…, d) -> (…)`, nats."""
         if self.prior is None:
             return normal_log_prob(z, 0.0, 0.0).sum(-1)
-        return self.prior.log_prob(z)  # type: ignore[operator]
+        with torch.autocast(z.device.type, enabled=False):  # densities are worth full precision
+            density = self.prior.log_prob(z.float().flatten(0, -2))  # type: ignore[operator]
+        return density.view(z.shape[:-1])
 
     def kl(self, z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
         """KL(q ‖ p) by part, `(B, parts)`, nats.

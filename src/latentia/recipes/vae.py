@@ -12,6 +12,7 @@ from latentia.errors import UserError
 from latentia.game import Player
 from latentia.models.vae import VAE
 from latentia.nn.likelihoods import LEVEL, Bernoulli, DiscretisedLogistic, Gaussian, Likelihood
+from latentia.nn.priors import CouplingFlowPrior
 from latentia.nn.standardise import Standardise
 from latentia.objectives.elbo import Elbo
 from latentia.recipes.base import Recipe
@@ -25,6 +26,10 @@ class VAESettings(CoderSettings):
         "auto",
         description="p(x|z): bernoulli (binarised images), gaussian with a learned scale, "
         "logistic over 256 levels; auto: bernoulli when binarised, else gaussian",
+    )
+    prior: Literal["auto", "standard", "flow"] = Field(
+        "auto",
+        description="p(z): standard normal, or a learned coupling flow; auto: flow for images",
     )
     beta: float = Field(1.0, ge=0, description="weight of the KL term in training")
     kl_warmup: float = Field(0.1, ge=0, le=1, description="budget share over which β rises")
@@ -40,6 +45,7 @@ def build_model(spec: DataSpec, settings: VAESettings) -> VAE:
         likelihood,
         latent,
         Standardise(spec.center, spec.scale),
+        build_prior(spec, settings, latent),
     )
 
 
@@ -55,6 +61,12 @@ def build_likelihood(spec: DataSpec, settings: VAESettings) -> Likelihood:
     if name == "gaussian":
         return Gaussian(level=LEVEL, floor=LEVEL / 2)
     return Bernoulli() if name == "bernoulli" else DiscretisedLogistic()
+
+
+def build_prior(spec: DataSpec, settings: VAESettings, latent: int) -> nn.Module | None:
+    """A learned p(z), or None for the standard normal."""
+    learned = settings.prior == "flow" or (settings.prior == "auto" and spec.kind == "image")
+    return CouplingFlowPrior(latent) if learned and latent > 1 else None
 
 
 def build_objective(model: nn.Module, spec: DataSpec, settings: VAESettings) -> Elbo:

@@ -1,0 +1,132 @@
+"""Every setting of every recipe changes the outcome; none is decoration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from games import CASES, TINY, tiny_run, weights
+
+from latentia.errors import UserError
+from latentia.fitting import build_trainer
+from latentia.recipes.base import parse_settings
+from latentia.recipes.registry import recipe
+
+OTHER: dict[str, Any] = {
+    "size": 12,
+    "channels": 3,
+    "background": "black",
+    "binarize": "static",
+    "flip": True,
+    "batch_size": 20,
+    "precision": "bfloat16",
+    "warmup": 0.4,
+    "hold": 0.9,
+    "ema_gamma": 2.0,
+    "latent": 5,
+    "width": 24,
+    "depth": 2,
+    "lr": 3e-3,
+    "weight_decay": 0.5,
+    "distance": "absolute",
+    "noise": 0.5,
+    "sparsity": 1.0,
+    "likelihood": "logistic",
+    "prior": "standard",
+    "beta": 3.0,
+    "kl_warmup": 0.9,
+    "free_nats": 2.0,
+    "loss": "non-saturating",
+    "gamma": 9.0,
+    "gamma_end": 5.0,
+    "lazy": 1,
+    "critic_lr": 2e-3,
+    "sigma_data": 0.9,
+    "sigma_min": 0.1,
+    "sigma_max": 10.0,
+    "p_mean": 1.0,
+    "p_std": 0.3,
+    "steps": 7,
+    "patch": 2,
+    "attention": True,
+}
+OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
+    ("diffusion", "width"): (24, 16),
+    ("diffusion", "depth"): (1, 2),
+}
+IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood", "prior"}
+IMAGES_ONLY |= {"patch", "attention"}
+
+EVERY = [
+    (family, kind, setting)
+    for family, kind in CASES
+    for setting in recipe(family).settings.model_fields
+    if kind == "image" or setting not in IMAGES_ONLY
+]
+
+
+def fingerprint(family: str, kind: str, folder: Path, **changed: Any) -> list[torch.Tensor]:
+    """What a tiny run ends with: live and averaged weights, and a sample where there are any."""
+    run, dataset = tiny_run(family, kind, folder, **changed)
+    trainer = build_trainer(run, dataset, torch.device("cpu"))
+    trainer.run()
+    found = [*weights(trainer).values(), *trainer.average.model.state_dict().values()]
+    model = trainer.average.model
+    return [*found, model.sample([1])] if hasattr(model, "sample") else found
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], list[torch.Tensor]]:
+    folder = tmp_path_factory.mktemp("plain")
+    return {case: fingerprint(*case, folder / "-".join(case)) for case in CASES}
+
+
+@pytest.mark.parametrize(("family", "kind", "setting"), EVERY)
+def test_a_setting_changes_the_outcome(
+    family: str, kind: str, setting: str, tmp_path: Path, plain: dict
+) -> None:
+    if setting == "background":
+        pytest.skip("changes transparent pictures only: tests/test_data_images.py shows it")
+    other = OTHER_BY_FAMILY.get((family, setting), OTHER[setting])
+    if family == "diffusion" and kind == "vector" and setting in ("width", "depth"):
+        other = (other[0] + 8,)
+    assert TINY[family, kind].get(setting) != other
+    found, before = fingerprint(family, kind, tmp_path, **{setting: other}), plain[family, kind]
+    same = len(found) == len(before) and all(
+        a.shape == b.shape and torch.equal(a, b) for a, b in zip(found, before, strict=True)
+    )
+    assert not same, f"{setting}={other} of {family} on {kind} data changes nothing"
+
+
+def test_unknown_settings_are_refused_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'beta'"):
+        parse_settings(recipe("vae").settings, {"betta": 4}, "vae")
+
+
+@pytest.mark.parametrize(
+    ("family", "chosen"),
+    [
+        ("vae", {"beta": "much"}),
+        ("vae", {"beta": -1}),
+        ("vae", {"latent": 0}),
+        ("gan", {"loss": "nonsense"}),
+        ("diffusion", {"width": "wide"}),
+    ],
+)
+def test_unfit_values_are_refused_by_name(family: str, chosen: dict[str, Any]) -> None:
+    (key,) = chosen
+    with pytest.raises(UserError, match=key):
+        parse_settings(recipe(family).settings, chosen, family)
+
+
+def test_text_is_read_as_the_field_wants_it() -> None:
+    chosen = {"width": "64,128", "attention": "true", "sigma_data": "none", "p_mean": "-0.5"}
+    settings = parse_settings(recipe("diffusion").settings, chosen, "diffusion")
+    assert settings.model_dump(include=set(chosen)) == {
+        "width": (64, 128),
+        "attention": True,
+        "sigma_data": None,
+        "p_mean": -0.5,
+    }
