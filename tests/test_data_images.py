@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tracemalloc
 import warnings
 import zipfile
 from collections import namedtuple
@@ -289,3 +290,25 @@ def test_real_faces(shared_data: Path) -> None:
     faces = open_data(shared_data / "faces" / "mit_test_faces.zip", split="all")
     assert faces.spec.shape == (3, 64, 64) and faces.spec.classes == ("DF", "DM", "LF", "LM")
     assert np.bincount(faces.labels).tolist() == [5, 5, 5, 5]  # type: ignore[arg-type]
+
+
+def test_memory_stays_flat_while_decoding(tmp_path: Path) -> None:
+    """Eight times the images, 5.4 MB more pixels, may take 1 MB more memory at most."""
+    peaks = []
+    for n in (60, 500):
+        folder = write_images(tmp_path / f"{n}", [f"{i}.png" for i in range(n)], side=64)
+        tracemalloc.start()
+        open_data(folder)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 1_000_000
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "some", [f"{i}.png" for i in range(4)])
+    left, fresh = (tmp_path / "cache" / "images" / f".{k}.tmp" for k in ("old", "new"))
+    for aside in (left, fresh):
+        aside.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    open_data(folder, cache_dir=tmp_path / "cache")
+    assert not left.exists() and fresh.exists()

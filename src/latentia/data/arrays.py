@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def is_idx_file(path: Path) -> bool:
     try:
         with _unzipped(path) as file:
             magic = file.read(4)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False
     known = magic[:2] == b"\0\0" and len(magic) == 4
     return known and magic[2] in _IDX_TYPES and magic[3] in (2, 3, 4)
@@ -46,7 +47,7 @@ def read_idx(path: Path) -> np.ndarray:
     try:
         with _unzipped(path) as file:
             data = file.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read ({error}); is it complete?") from error
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX_TYPES:
         raise UserError(f"{path} is no IDX file: its first four bytes are not an IDX header.")
@@ -88,7 +89,7 @@ def open_array_file(path: Path, name: str) -> Source:
             return from_arrays(name, loaded)
         with loaded:
             columns = {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error) or type(error).__name__
         raise UserError(
             f"{path} cannot be read as NumPy arrays without pickle: {reason}."

@@ -172,9 +172,9 @@ def _build(
             written = _decode_all(pile, aside / "values.u8", broken, target, options.seed)
             _require_readable(pile, written.skipped, strict)
             write_json(aside / "facts.json", _facts(written, target))
-            if folder.exists():  # built meanwhile by another process, or damaged
-                shutil.rmtree(folder)
-            aside.rename(folder)
+            if _load(folder) is None:  # else another process was faster, with the same rows
+                shutil.rmtree(folder, ignore_errors=True)
+                aside.rename(folder)
         except OSError as error:
             raise UserError(
                 f"The image cache {folder.parent} cannot be written ({error}); "
@@ -217,7 +217,7 @@ def _decode_all(
     shape = (target.channels, target.height, target.width)
     whole, n = RowHash(shape), 0
     with path.open("wb") as file:
-        for part, order in _arranged(pile.pictures, seed).items():
+        for part, order in arranged(pile.pictures, seed).items():
             digest, start = RowHash(shape), n
             order = [i for i in order if i not in broken]
             results = in_order(lambda i: pixels_of(pile, i, target), order)
@@ -240,7 +240,7 @@ def _decode_all(
     return written
 
 
-def _arranged(pictures: Sequence[Picture], seed: int) -> dict[str, list[int]]:
+def arranged(pictures: Sequence[Picture], seed: int) -> dict[str, list[int]]:
     """Picture numbers by part, each in seeded random order; a tenth held out where none is."""
     if not any(p.part for p in pictures):
         cut = held_out(len(pictures), seed)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from latentia.data.cache import DEFAULT_SIDE, MOST_UNREADABLE, header_of, in_order, pixels_of
+from latentia.data.cache import (
+    DEFAULT_SIDE,
+    MOST_UNREADABLE,
+    arranged,
+    header_of,
+    in_order,
+    pixels_of,
+)
 from latentia.data.images import Header, Target, Unreadable, parse_colour, quiet_pillow
 from latentia.data.open import find
 from latentia.data.pictures import save_grid
 from latentia.data.pile import Pile
-from latentia.data.source import Source
+from latentia.data.source import Source, held_out
 from latentia.data.spec import DataOptions, Dataset
 from latentia.errors import UserError
 
@@ -36,7 +43,8 @@ class CheckReport:
         problems: number of examples by kind of oddity; kinds that do not occur are left out.
         unreadable: files as (name, reason).
         duplicates: groups of files, or of row numbers, with the same content.
-        leaked: groups of duplicates that lie in both the train and the test split.
+        leaked: groups of duplicates that lie in both the train and the test split, be they
+            native or held out with the options' seed.
         modes: number of files by Pillow's pixel type.
         sizes: number of examples by "width x height" (upright).
         classes: number of examples by class.
@@ -78,7 +86,9 @@ def check(source: str | Path | np.ndarray, options: DataOptions = _DEFAULT) -> C
         UserError: nothing there, or of no known kind.
     """
     found = find(source, options)
-    return _check_pile(found, options) if isinstance(found, Pile) else _check_rows(found)
+    return (
+        _check_pile(found, options) if isinstance(found, Pile) else _check_rows(found, options.seed)
+    )
 
 
 def contact_sheet(dataset: Dataset, path: Path, n: int = 100) -> None:
@@ -117,7 +127,7 @@ def _check_pile(pile: Pile, options: DataOptions) -> CheckReport:
         problems=_problems(pile, headers, list(bad.values()), twins, len(sizes) > 1),
         unreadable=tuple((names[i], str(fault)) for i, fault in bad.items()),
         duplicates=tuple(tuple(names[i] for i in group) for group in twins),
-        leaked=sum({"train", "test"} <= {pile.pictures[i].part for i in g} for g in twins),
+        leaked=_leaked(arranged(pile.pictures, options.seed), len(seen), twins),
         modes=_counted(h.mode for h in headers),
         sizes=_counted(sizes.elements()),
         classes=_counted(p.label for p in pile.pictures if p.label is not None),
@@ -169,7 +179,7 @@ def _problems(
     return {kind: n for kind, n in counts.items() if n}
 
 
-def _check_rows(source: Source) -> CheckReport:
+def _check_rows(source: Source, seed: int) -> CheckReport:
     values, image = source.values, source.values.ndim == 4
     finite = np.isfinite(values) if not image else np.ones((len(values), 1), bool)
     twins = _groups([hashlib.sha256(row.tobytes()).digest() for row in values])
@@ -192,7 +202,7 @@ def _check_rows(source: Source) -> CheckReport:
         readable=int(finite.all(axis=1).sum()),
         problems={kind: n for kind, n in counts.items() if n},
         duplicates=tuple(tuple(str(i) for i in group) for group in twins),
-        leaked=_leaked_rows(source, twins),
+        leaked=_leaked(source.parts or held_out(len(values), seed), len(values), twins),
         sizes={f"{values.shape[3]} x {values.shape[2]}": len(values)} if image else {},
         classes=_counted(source.classes[k] for k in labels.tolist()),
         parts={part: int(np.arange(len(values))[rows].size) for part, rows in source.parts.items()},
@@ -200,11 +210,12 @@ def _check_rows(source: Source) -> CheckReport:
     )
 
 
-def _leaked_rows(source: Source, twins: Sequence[Sequence[int]]) -> int:
-    if not {"train", "test"} <= set(source.parts):
-        return 0
-    part_of = np.full(len(source.values), "val", "<U5")
-    for part, rows in source.parts.items():
+def _leaked(
+    parts: Mapping[str, slice | np.ndarray | list[int]], n: int, twins: Sequence[Sequence[int]]
+) -> int:
+    """Groups of equal examples that have members in both train and test."""
+    part_of = np.full(n, "", "<U5")
+    for part, rows in parts.items():
         part_of[rows] = part
     return sum({"train", "test"} <= set(part_of[list(group)].tolist()) for group in twins)
 

@@ -68,11 +68,13 @@ def find(source: str | Path | np.ndarray, options: DataOptions = _DEFAULT) -> So
     Raises:
         UserError: nothing there, or of no known kind.
     """
+    if options.seed < 0:
+        raise UserError(f"seed={options.seed} is negative; use 0 or more.")
     if isinstance(source, np.ndarray):
         return fitted(from_arrays("array", source), options)
     called = _CALL.fullmatch(str(source))
     if called and called["name"] in BUILT_IN:
-        return _built_in(called, options)
+        return replace(_built_in(called, options), name=called[0])
     found = _at_path(str(source))
     return fitted(found, options) if isinstance(found, Source) else found
 

@@ -31,7 +31,7 @@ def open_sprites(n: int, side: int, options: DataOptions) -> Source:
         raise UserError(f"Sprites of {side} pixels show nothing; ask for 8 or more.")
     factors = draw_factors(n or DEFAULT_ROWS, options.seed, colour=options.channels != 1)
     return Source(
-        name=f"sprites:{n or DEFAULT_ROWS}@{side}",
+        name="sprites",
         values=render(factors, side),
         labels=factors["shape"],
         classes=SHAPES,

@@ -47,6 +47,8 @@ class Stream:
     ) -> None:
         if batch_size < 1:
             raise UserError(f"A batch of {batch_size} examples is none; use 1 or more.")
+        if seed < 0:
+            raise UserError(f"seed={seed} is negative; use 0 or more.")
         if not len(dataset):
             raise UserError(f"{dataset.spec.name} has no rows to draw batches from.")
         self.batch_size = batch_size
