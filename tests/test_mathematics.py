@@ -16,7 +16,13 @@ from latentia.fitting import fit
 from latentia.game import Batch, Now, Player
 from latentia.maths.divergences import importance_bound, kl_to_standard_normal
 from latentia.models.vae import VAE
-from latentia.nn.likelihoods import LEVEL, Bernoulli, DiscretisedLogistic, Gaussian
+from latentia.nn.likelihoods import (
+    LEVEL,
+    SCALE_SPEED,
+    Bernoulli,
+    DiscretisedLogistic,
+    Gaussian,
+)
 from latentia.nn.mlp import MLP
 from latentia.nn.standardise import Standardise
 from latentia.objectives.elbo import Elbo
@@ -145,7 +151,7 @@ def test_discretised_logistic_stays_finite_in_the_tails() -> None:
 
 def test_gaussian_on_levels_is_nearly_a_probability() -> None:
     likelihood = Gaussian(level=LEVEL)
-    likelihood.log_sigma.data.fill_(math.log(0.1))
+    likelihood._scale.data.fill_(math.log(0.1) / SCALE_SPEED)
     x = levels_of().view(256, 1, 1, 1)
     total = likelihood.log_prob(x, torch.zeros(256, 1, 1, 1)).exp().sum()
     assert float(total) == pytest.approx(1.0, abs=1e-3)

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from latentia.maths.divergences import normal_log_prob
 
 LEVEL = 2 / 255  # distance of two grey levels in [-1, 1]
+START_SIGMA = 0.3  # starting at the data's own scale would collapse the posterior first
+SCALE_SPEED = 10.0  # the scale must keep up with the networks; Adam steps all parameters alike
 
 
 class Likelihood(Protocol):
@@ -69,13 +71,18 @@ class Gaussian(nn.Module):
     def __init__(self, level: float = 1.0, floor: float = 1e-3) -> None:
         super().__init__()
         self.level, self.floor = level, floor
-        self.log_sigma = nn.Parameter(torch.zeros(()))
+        self._scale = nn.Parameter(torch.tensor(math.log(START_SIGMA) / SCALE_SPEED))
 
     def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
         """`(B,)`, nats."""
-        log_var = 2 * self.log_sigma.clamp(min=math.log(self.floor))
+        log_var = 2 * self.log_sigma
         levels = x[0].numel() * math.log(self.level)
         return normal_log_prob(x, parameters, log_var).flatten(1).sum(1) + levels
+
+    @property
+    def log_sigma(self) -> Tensor:
+        """Logarithm of the scale, a scalar."""
+        return (SCALE_SPEED * self._scale).clamp(min=math.log(self.floor))
 
     def mean(self, parameters: Tensor) -> Tensor:
         """The parameters themselves."""
