@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -89,7 +90,7 @@ def encode(
     split: SplitOption = "all",
     device: DeviceOption = "auto",
 ) -> None:
-    """Write latent vectors: `z` (N, d), and `labels`, `classes`, `names` where the data has them."""
+    """Write latent vectors `z` (N, d), with labels, classes and names where there are any."""
     import numpy as np
 
     from latentia.abilities import Encodes
@@ -175,7 +176,7 @@ def _numbers(text: str) -> list[int]:
         raise UserError(f"--dims {text!r} is no list of whole numbers such as 0,3,5.") from None
 
 
-_EXAMPLES = {
+_EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     sample: (
         "latentia sample runs/demo -n 64 --out samples.png",
         "latentia sample runs/demo -n 1000 --seed 7 --out samples/",

@@ -74,7 +74,7 @@ def save_arrays(out: Path, columns: Mapping[str, Any]) -> Path:
     """Write an .npz aside, then rename it into place."""
     require_npz(out)
     _require_no_folder(out)
-    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    arrays: dict[str, Any] = {name: np.asarray(values) for name, values in columns.items()}
     write_aside(out, lambda aside: np.savez(aside, **arrays))
     return out
 

@@ -1,4 +1,4 @@
-"""Which latents are worth walking along, from where, and how far: one choice for all who show it."""
+"""Which latents are worth walking along, from where, and how far."""
 
 from __future__ import annotations
 

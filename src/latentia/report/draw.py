@@ -26,7 +26,7 @@ _VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", GRID: "var(--line)"} | {
 CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C8C8C")
 """Okabe and Ito's palette without black and yellow, which vanish on one of the two papers."""
 CLASS_MARKS = ("o", "^", "s")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 12.0,
     "text.color": INK,
@@ -117,11 +117,19 @@ def labelled_map(
     axes_names: tuple[str, str],
     alt: str,
 ) -> Markup:
-    """A scatter of `(N, 2)` points, coloured and marked by class, each class named at its centre."""
+    """A scatter of `(N, 2)` points, by class; each class is named at its centre."""
     figure, axes = canvas(736, 520)
     axis: Axes = axes[0, 0]
     if labels is None:
-        axis.scatter(*points.T, s=9, color=CLASS_COLOURS[0], alpha=0.6, lw=0, rasterized=True)
+        axis.scatter(
+            points[:, 0],
+            points[:, 1],
+            s=9,
+            color=CLASS_COLOURS[0],
+            alpha=0.6,
+            lw=0,
+            rasterized=True,
+        )
     else:
         for n, name in enumerate(classes):
             _one_class(axis, points[labels == n], n, name)
@@ -135,10 +143,21 @@ def _one_class(axis: Axes, points: np.ndarray, n: int, name: str) -> None:
         return
     colour = CLASS_COLOURS[n % len(CLASS_COLOURS)]
     mark = CLASS_MARKS[n // len(CLASS_COLOURS) % len(CLASS_MARKS)]
-    axis.scatter(*points.T, s=11, color=colour, marker=mark, alpha=0.65, lw=0, rasterized=True)
+    axis.scatter(
+        points[:, 0],
+        points[:, 1],
+        s=11,
+        color=colour,
+        marker=mark,
+        alpha=0.65,
+        lw=0,
+        rasterized=True,
+    )
     box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": colour, "alpha": 0.9}
     middle = np.median(points, axis=0)
-    axis.text(*middle, name, ha="center", va="center", color="#1d2021", fontsize=12, bbox=box)
+    axis.text(
+        middle[0], middle[1], name, ha="center", va="center", color="#1d2021", fontsize=12, bbox=box
+    )
 
 
 def bars(
@@ -156,15 +175,21 @@ def bars(
     return svg(figure, alt)
 
 
-def two_clouds(real: np.ndarray, drawn: np.ndarray, *, alt: str) -> Markup:
-    """Real points and samples side by side on the same axes."""
+def two_clouds(
+    real: np.ndarray, made: np.ndarray, name: str, axes_names: tuple[str, str], *, alt: str
+) -> Markup:
+    """Real points and made ones side by side on the same axes."""
     figure, axes = canvas(736, 380, columns=2)
-    low, high = np.percentile(real, [0, 100], axis=0)
-    room = 0.12 * (high - low).max()
-    clouds = (("real, test split", real, CLASS_COLOURS[0]), ("samples", drawn, CLASS_COLOURS[3]))
-    for axis, (name, points, colour) in zip(axes[0], clouds, strict=True):
-        axis.scatter(*points.T, s=5, color=colour, alpha=0.5, lw=0, rasterized=True)
-        _plane(axis, f"{name} (n = {len(points):,})", low - room, high + room)
+    low, high = real.min(axis=0), real.max(axis=0)
+    room = 0.12 * (high - low)
+    clouds = (("real, test split", real, CLASS_COLOURS[0]), (name, made, CLASS_COLOURS[3]))
+    for axis, (title, points, colour) in zip(axes[0], clouds, strict=True):
+        axis.scatter(
+            points[:, 0], points[:, 1], s=5, color=colour, alpha=0.5, lw=0, rasterized=True
+        )
+        _plane(axis, f"{title} (n = {len(points):,})", low - room, high + room)
+        axis.set_xlabel(axes_names[0])
+        axis.set_ylabel(axes_names[1])
     return svg(figure, alt)
 
 
@@ -184,6 +209,8 @@ def heat(
             aspect="equal",
         )
         _plane(axis, name, low, high)
+        axis.set_xlabel("x")
+        axis.set_ylabel("y")
         axis.grid(visible=False)
     bar = figure.colorbar(image, ax=axes[0].tolist(), shrink=0.8, label="density")
     bar.outline.set_visible(False)
@@ -194,6 +221,5 @@ def _plane(axis: Axes, title: str, low: np.ndarray, high: np.ndarray) -> None:
     axis.set_title(title)
     axis.set_xlim(low[0], high[0])
     axis.set_ylim(low[1], high[1])
-    axis.set_aspect("equal")
-    axis.set_xlabel("x")
-    axis.set_ylabel("y")
+    if max(high - low) < 4 * min(high - low):
+        axis.set_aspect("equal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup
+from PIL import Image
 
 FULL_WIDTH = 736
 """Width of the text column, in CSS pixels."""
@@ -34,12 +36,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under column heads; `numeric` columns are set flush right."""
+    """Rows of text under column heads; `numeric` columns are set flush right.
+
+    A `folded` table shows its caption until it is opened.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
     numeric: Sequence[int] = ()
+    folded: bool = False
 
 
 @dataclass
@@ -74,13 +80,13 @@ class Fact:
     label: str
 
 
-def img(png: bytes, *, width: int, height: int, alt: str, small: bool) -> Markup:
-    """An `<img>` with the PNG inside; `small` pictures are enlarged in whole, sharp pixels."""
-    scale = max(1, FULL_WIDTH // width) if small else 1
-    data = base64.b64encode(png).decode("ascii")
+def img(image: Image.Image, *, alt: str, small: bool) -> Markup:
+    """An `<img>` with the PNG inside; `small` pictures keep sharp pixels at any size."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
     element = '<img class="{}" width="{}" height="{}" alt="{}" src="data:image/png;base64,{}">'
-    style = "pixels" if small else "photo"
-    return Markup(element).format(style, width * scale, height * scale, alt, data)
+    return Markup(element).format("pixels" if small else "photo", *image.size, alt, data)
 
 
 def render(title: str, subtitle: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str:

@@ -1,0 +1,115 @@
+"""What a report is about: a run, and everything its sections share, made when first asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from latentia.abilities import Decodes, HasElbo
+from latentia.data.pictures import grid_image
+from latentia.data.spec import Dataset, DataSpec
+from latentia.metrics.evaluate import Occasion
+from latentia.report.page import FULL_WIDTH
+from latentia.run import Run
+
+SMALL = 64
+"""Images below this side are enlarged in sharp pixels."""
+_PROBE = 8
+
+
+@dataclass
+class Subject:
+    """A run under report.
+
+    Attributes:
+        run: its folder.
+        quick: leave out what needs a feature extractor or much sampling.
+    """
+
+    run: Run
+    quick: bool = False
+
+    @property
+    def spec(self) -> DataSpec:
+        return self.run.spec
+
+    @cached_property
+    def model(self) -> Any:
+        return self.run.model()
+
+    @cached_property
+    def train(self) -> Dataset:
+        return self.run.data("train")
+
+    @cached_property
+    def test(self) -> Dataset:
+        return self.run.data("test")
+
+    @cached_property
+    def occasion(self) -> Occasion:
+        """What the metrics measure; its samples are those the pictures show."""
+        return Occasion(
+            self.model,
+            self.train,
+            self.test,
+            samples=self.sample_count,
+            importance_samples=100 if isinstance(self.model, HasElbo) else None,
+        )
+
+    @cached_property
+    def drawn(self) -> Tensor:
+        """`(sample_count, …)`, of seeds 0, 1, …"""
+        return self.model.sample(range(self.sample_count)).cpu()
+
+    @cached_property
+    def sample_count(self) -> int:
+        """As many samples as a few seconds give."""
+        most = 200 if self.quick else 2000
+        return affordable(lambda n: self.model.sample(range(n)), seconds=4, least=64, most=most)
+
+    @property
+    def whole_latent(self) -> bool:
+        """Whether the latent has as many numbers as an example: nothing is compressed."""
+        return isinstance(self.model, Decodes) and self.model.latent_dim >= self.spec.dims
+
+    def test_rows(self, n: int) -> Tensor:
+        """The first n test rows, `(n, …)`."""
+        return self.test.batch(range(min(n, len(self.test)))).x
+
+    def encodable(self, seconds: float, most: int) -> int:
+        """As many test rows as can be encoded in some seconds."""
+        return affordable(
+            lambda n: self.model.encode(self.test_rows(n)), seconds=seconds, least=32, most=most
+        )
+
+
+def affordable(work: Callable[[int], object], *, seconds: float, least: int, most: int) -> int:
+    """How many items of `work(n)` fit into some seconds, judged by a probe of a few."""
+    with torch.no_grad():
+        work(1)  # the first call pays for what is set up once
+        began = time.perf_counter()
+        work(_PROBE)
+    each = (time.perf_counter() - began) / _PROBE
+    return max(least, min(most, int(seconds / max(each, 1e-9))))
+
+
+def columns_for(spec: DataSpec) -> int:
+    """How many tiles of the data's images fill the width of the page."""
+    return max(1, FULL_WIDTH // (_tile(spec) + 2))
+
+
+def _tile(spec: DataSpec) -> int:
+    _, height, width = spec.shape
+    return width * max(1, -(-48 // max(height, width)))
+
+
+def sheet(images: Tensor, columns: int) -> Image.Image:
+    """Images side by side, `columns` in a row."""
+    return grid_image(images, columns)

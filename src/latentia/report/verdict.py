@@ -1,0 +1,105 @@
+"""The section of figures, each with its floor or baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from latentia.abilities import HasElbo, HasLogProb
+from latentia.errors import UserError
+from latentia.metrics.copies import copies
+from latentia.metrics.evaluate import METRICS
+from latentia.metrics.reconstruction import reconstruction
+from latentia.metrics.tables import conditions_of, figures_of
+from latentia.report.page import Section, Table
+from latentia.report.subject import Subject, affordable
+
+TITLES = {
+    "likelihood": "Likelihood",
+    "fidelity": "Fidelity and diversity",
+    "classes": "Classes",
+    "reconstruction": "Reconstruction",
+    "copies": "Copies of training data",
+    "modes": "Modes",
+}
+_NEED_EXTRACTOR = ("fidelity", "classes", "copies")
+_SECONDS = 4.0
+_COPY_ROWS = 200
+
+
+def metrics(subject: Subject) -> Section:
+    """Every metric that fits; one that fails leaves a sentence."""
+    section = Section(
+        "metrics",
+        "Figures",
+        "Sample-based figures depend on the number of samples: compare them with the floor beside "
+        "them, which real test data reaches with as many rows, and not with other papers.",
+    )
+    for name in METRICS:
+        if not METRICS[name].fits(subject.model, subject.train) or _left_out(subject, name):
+            continue
+        try:
+            section.tables.append(_table(name, _measured(subject, name)))
+        except Exception as problem:
+            section.missing.append(f"{TITLES.get(name, name)}: {plain(problem)}")
+    return section
+
+
+def plain(problem: Exception) -> str:
+    """A failure in a sentence."""
+    if isinstance(problem, UserError):
+        return str(problem)
+    return f"this could not be made ({type(problem).__name__}: {problem})."
+
+
+def _left_out(subject: Subject, name: str) -> bool:
+    needs = name in _NEED_EXTRACTOR and subject.spec.kind == "image"
+    return (subject.quick and needs) or (name == "reconstruction" and subject.whole_latent)
+
+
+def _measured(subject: Subject, name: str) -> dict[str, Any]:
+    """A metric at an effort that a report can wait for; `evaluate` does more."""
+    special: dict[str, Callable[[Subject], dict[str, Any]]] = {
+        "likelihood": _likelihood,
+        "reconstruction": _reconstruction,
+        "copies": _copies,
+    }
+    occasion = subject.occasion
+    return special[name](subject) if name in special else METRICS[name].measure(occasion)
+
+
+def _likelihood(subject: Subject) -> dict[str, Any]:
+    rows = affordable(lambda n: _log_prob(subject, n), seconds=_SECONDS, least=16, most=1000)
+    every = max(1, -(-len(subject.test) // rows))
+    return METRICS["likelihood"].measure(replace(subject.occasion, every=every))
+
+
+def _log_prob(subject: Subject, n: int) -> torch.Tensor:
+    model, x = subject.model, subject.test_rows(n)
+    if isinstance(model, HasLogProb):
+        return model.log_prob(x, samples=subject.occasion.importance_samples)
+    assert isinstance(model, HasElbo)
+    return model.elbo(x)
+
+
+def _reconstruction(subject: Subject) -> dict[str, Any]:
+    rows = subject.encodable(seconds=2, most=1000)
+    return reconstruction(subject.model, subject.train, subject.test, examples=rows)
+
+
+def _copies(subject: Subject) -> dict[str, Any]:
+    on = subject.occasion
+    return copies(on.drawn, on.train, on.test, on.extractor, limit=_COPY_ROWS)
+
+
+def _table(name: str, facts: dict[str, Any]) -> Table:
+    rows, reference = [], ""
+    for line in figures_of({name: facts}):
+        rows.append((line.name, line.value, line.reference))
+        reference = line.reference_name or reference
+    head = (TITLES.get(name, name), "model", reference or "")
+    conditions = conditions_of(name, facts)
+    return Table(head, rows, conditions[:1].upper() + conditions[1:] + ".", numeric=(1, 2))
