@@ -58,14 +58,14 @@ def fitted() -> tuple[VAE, torch.Tensor]:
     model, x = linear_vae(), linear_data()
     objective = Elbo(model, Player(model, 1e-2), beta=1.0, warmup=0.0, free_nats=0.0)
     optimizer = torch.optim.Adam(model.parameters())
-    generator, steps = torch.Generator(), 1500
+    generator, steps = torch.Generator(), 2500
     batch = Batch(x, None, torch.arange(len(x)))
     for step in range(steps):
         now = Now(step, step / steps, generator.manual_seed(step), torch.device("cpu"))
         for _, terms in objective.play(batch, now):
             optimizer.zero_grad()
             sum(terms.values()).backward()
-            optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / steps)
+            optimizer.param_groups[0]["lr"] = 2e-2 * (1 - step / steps)
             optimizer.step()
     return model.requires_grad_(False), x
 

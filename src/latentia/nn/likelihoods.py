@@ -17,7 +17,7 @@ from latentia.maths.divergences import normal_log_prob
 
 LEVEL = 2 / 255  # distance of two grey levels in [-1, 1]
 START_SIGMA = 0.3  # starting at the data's own scale would collapse the posterior first
-SCALE_SPEED = 10.0  # the scale must keep up with the networks; Adam steps all parameters alike
+SCALE_SPEED = 4.0  # the scale must keep up with the networks; Adam steps all parameters alike
 
 
 class Likelihood(Protocol):
