@@ -312,3 +312,12 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     os.utime(left, (0, 0))
     open_data(folder, cache_dir=tmp_path / "cache")
     assert not left.exists() and fresh.exists()
+
+
+def test_cache_lies_where_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LATENTIA_CACHE", str(tmp_path / "there"))
+    assert cache.default_cache_dir() == tmp_path / "there"
+    monkeypatch.delenv("LATENTIA_CACHE")
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.default_cache_dir() == tmp_path / "latentia"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from latentia.data.arrays import to_labels, to_rows
 from latentia.data.open import BUILT_IN, open_data
@@ -82,6 +83,12 @@ def test_idx_floats_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "table.idx").write_bytes(whole[:-3])
     with pytest.raises(UserError, match="cut short"):
         open_data(tmp_path / "table.idx")
+
+
+def test_pictures_called_train_images_are_no_idx(tmp_path: Path) -> None:
+    for i in range(3):
+        Image.new("L", (4, 4), i).save(tmp_path / f"train-images-{i}.png")
+    assert open_data(tmp_path).spec.shape == (1, 4, 4)
 
 
 def test_cut_gzip_is_a_plain_error(tmp_path: Path) -> None:

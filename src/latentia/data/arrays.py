@@ -24,7 +24,7 @@ _SHORTEST_IMAGE = 4
 
 def is_idx_folder(path: Path) -> bool:
     """True where a folder holds files in the MNIST layout."""
-    return any(_IDX_NAME.search(p.name) for p in path.iterdir() if p.is_file())
+    return any(_IDX_NAME.search(p.name) and is_idx_file(p) for p in path.iterdir())
 
 
 def is_idx_file(path: Path) -> bool:
@@ -67,7 +67,7 @@ def open_idx(path: Path, name: str) -> Source:
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         found = _IDX_NAME.search(file.name)
-        if found and file.is_file():
+        if found and is_idx_file(file):
             part = "train" if found[1] == "train" else "test"
             rival = files.setdefault(part, file)
             if rival.name.removesuffix(".gz") != file.name.removesuffix(".gz"):
