@@ -278,8 +278,10 @@ def test_grey_only_if_every_image_is(tmp_path: Path) -> None:
 
 
 def test_folder_without_images_and_bad_colour(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("a")
     with pytest.raises(UserError, match="no images"):
+        open_data(tmp_path)
+    (tmp_path / "a.txt").write_text("a")
+    with pytest.raises(UserError, match=r"no images.*a\.txt"):
         open_data(tmp_path)
     write_images(tmp_path, ["1.png", "2.png"])
     with pytest.raises(UserError, match="no colour"):

@@ -68,8 +68,10 @@ def open_pile(
         UserError: no picture, over 5 % unreadable (with `strict`, any), or no room on the disk.
     """
     if not pile.pictures:
-        some = f", but {len(pile.others)} other files, such as {pile.others[0]}"
-        raise UserError(f"{pile.name} holds no images{some if pile.others else ''}.")
+        some = "".join(
+            f", but {len(pile.others)} other files, such as {o}" for o in pile.others[:1]
+        )
+        raise UserError(f"{pile.name} holds no images{some}.")
     if options.size is not None and options.size < 1:
         raise UserError(f"size={options.size} leaves no pixels; use 1 or more.")
     folder = (cache_dir or default_cache_dir()) / "images" / _key(pile, options)
