@@ -45,7 +45,8 @@ def _number(value: Any) -> str:
     size = abs(value)
     if size >= 1000 or isinstance(value, int):
         return f"{value:,.0f}"
-    return f"{value:.4g}" if size >= 1e-3 or not size else f"{value:.2e}"
+    shown = f"{value:.4g}" if size >= 1e-3 or not size else f"{value:.2e}"
+    return shown.replace("-", "−", 1) if value < 0 else shown
 
 
 def _share(value: Any) -> str:

@@ -120,6 +120,7 @@ def labelled_map(
     """A scatter of `(N, 2)` points, by class; each class is named at its centre."""
     figure, axes = canvas(736, 520)
     axis: Axes = axes[0, 0]
+    size = float(np.clip(12_000 / max(1, len(points)), 10, 36))
     if labels is None:
         axis.scatter(
             points[:, 0],
@@ -132,13 +133,13 @@ def labelled_map(
         )
     else:
         for n, name in enumerate(classes):
-            _one_class(axis, points[labels == n], n, name)
+            _one_class(axis, points[labels == n], n, name, size)
     axis.set_xlabel(axes_names[0])
     axis.set_ylabel(axes_names[1])
     return svg(figure, alt)
 
 
-def _one_class(axis: Axes, points: np.ndarray, n: int, name: str) -> None:
+def _one_class(axis: Axes, points: np.ndarray, n: int, name: str, size: float) -> None:
     if not len(points):
         return
     colour = CLASS_COLOURS[n % len(CLASS_COLOURS)]
@@ -214,6 +215,8 @@ def heat(
         axis.grid(visible=False)
     bar = figure.colorbar(image, ax=axes[0].tolist(), shrink=0.8, label="density")
     bar.outline.set_visible(False)
+    bar.ax.tick_params(colors=SOFT)
+    bar.ax.yaxis.label.set_color(SOFT)
     return svg(figure, alt)
 
 

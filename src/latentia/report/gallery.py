@@ -28,7 +28,7 @@ from latentia.report.page import Figure, Section
 from latentia.report.story import picture
 from latentia.report.subject import Subject, columns_for
 
-FRAMES = 9
+MOST_FRAMES = 15
 
 
 def samples(subject: Subject) -> Section | None:
@@ -166,7 +166,7 @@ def traversals(subject: Subject) -> Section | None:
     if subject.whole_latent or model.latent_dim > MOST_PROBED:
         return None  # the latents are noise by pixel: one alone changes nothing one could see
     x = subject.test_rows(256) if isinstance(model, Encodes) else subject.drawn[:1]
-    frames = min(columns_for(subject.spec), 11)
+    frames = min(columns_for(subject.spec), MOST_FRAMES)
     dims, pictures = walks(model, x, steps=frames)
     alt = f"{len(dims)} rows of {frames} images; along each row one latent changes."
     order = ", ".join(f"z{dim}" for dim in dims)
@@ -185,7 +185,7 @@ def interpolations(subject: Subject) -> Section | None:
     model = subject.model
     if not isinstance(model, Decodes) or subject.spec.kind != "image":
         return None
-    frames = min(columns_for(subject.spec), FRAMES)
+    frames = min(columns_for(subject.spec), MOST_FRAMES)
     if isinstance(model, Encodes):
         a, b = _ends(subject, 6)
         how = "spherical" if isinstance(model, HasPosterior) or subject.whole_latent else "linear"

@@ -64,7 +64,11 @@ def density(subject: Subject) -> Section | None:
     effort = 200 if isinstance(model, HasElbo) else None
     probe = torch.from_numpy(real).float()
     points = affordable(
-        lambda n: model.log_prob(probe[:n], samples=effort), seconds=4, least=900, most=6400
+        lambda n: model.log_prob(probe[:n], samples=effort),
+        seconds=4,
+        least=2500,
+        most=8100,
+        probe=256,
     )
     side = int(points**0.5)
     grid = _grid(low, high, side)

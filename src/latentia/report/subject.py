@@ -21,7 +21,6 @@ from latentia.run import Run
 
 SMALL = 64
 """Images below this side are enlarged in sharp pixels."""
-_PROBE = 8
 
 
 @dataclass
@@ -72,7 +71,18 @@ class Subject:
     def sample_count(self) -> int:
         """As many samples as a few seconds give."""
         most = 200 if self.quick else 2000
-        return affordable(lambda n: self.model.sample(range(n)), seconds=4, least=64, most=most)
+        return affordable(
+            lambda n: self.model.sample(range(n)),
+            seconds=4,
+            least=64,
+            most=most,
+            probe=self.probe,
+        )
+
+    @property
+    def probe(self) -> int:
+        """Rows of a trial call; vectors are so cheap that few would time the overhead alone."""
+        return 8 if self.spec.kind == "image" else 256
 
     @property
     def whole_latent(self) -> bool:
@@ -86,17 +96,23 @@ class Subject:
     def encodable(self, seconds: float, most: int) -> int:
         """As many test rows as can be encoded in some seconds."""
         return affordable(
-            lambda n: self.model.encode(self.test_rows(n)), seconds=seconds, least=32, most=most
+            lambda n: self.model.encode(self.test_rows(n)),
+            seconds=seconds,
+            least=32,
+            most=most,
+            probe=self.probe,
         )
 
 
-def affordable(work: Callable[[int], object], *, seconds: float, least: int, most: int) -> int:
+def affordable(
+    work: Callable[[int], object], *, seconds: float, least: int, most: int, probe: int = 8
+) -> int:
     """How many items of `work(n)` fit into some seconds, judged by a probe of a few."""
     with torch.no_grad():
         work(1)  # the first call pays for what is set up once
         began = time.perf_counter()
-        work(_PROBE)
-    each = (time.perf_counter() - began) / _PROBE
+        work(probe)
+    each = (time.perf_counter() - began) / probe
     return max(least, min(most, int(seconds / max(each, 1e-9))))
 
 

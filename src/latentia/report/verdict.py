@@ -34,7 +34,7 @@ def metrics(subject: Subject) -> Section:
     """Every metric that fits; one that fails leaves a sentence."""
     section = Section(
         "metrics",
-        "Figures",
+        "Figures and their floors",
         "Sample-based figures depend on the number of samples: compare them with the floor beside "
         "them, which real test data reaches with as many rows, and not with other papers.",
     )
@@ -72,7 +72,9 @@ def _measured(subject: Subject, name: str) -> dict[str, Any]:
 
 
 def _likelihood(subject: Subject) -> dict[str, Any]:
-    rows = affordable(lambda n: _log_prob(subject, n), seconds=_SECONDS, least=16, most=1000)
+    rows = affordable(
+        lambda n: _log_prob(subject, n), seconds=_SECONDS, least=16, most=1000, probe=subject.probe
+    )
     every = max(1, -(-len(subject.test) // rows))
     return METRICS["likelihood"].measure(replace(subject.occasion, every=every))
 
