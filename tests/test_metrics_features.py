@@ -14,6 +14,7 @@ from latentia.data.spec import Dataset, DataSpec
 from latentia.errors import UserError
 from latentia.metrics.convnet import ConvNet, default_examples, pseudo_labels
 from latentia.metrics.features import ClassifierFeatures, FeatureExtractor, default_extractor
+from latentia.metrics.fidelity import fidelity
 
 
 def digits(rows: slice, *, labelled: bool = True) -> Dataset:
@@ -103,6 +104,21 @@ def test_unlabelled_pictures_get_a_net_on_clusters_that_claims_no_classes(tmp_pa
     assert "k-means" in extractor.name
     assert not isinstance(extractor, Classifies)
     assert not hasattr(extractor, "accuracy")
+
+
+def test_features_without_labels_see_noise_and_blur(tmp_path: Path) -> None:
+    train = digits(slice(0, 1200), labelled=False)
+    test = digits(slice(1200, None), labelled=False)
+    extractor = default_extractor(train, test, tmp_path, examples=9000)
+    x = test.batch(np.arange(400)).x
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+    kept, noisy, soft = (
+        fidelity(samples, train, test, extractor) for samples in (x, x + 0.3 * noise, blurred)
+    )
+    for worse in (noisy, soft):
+        assert worse["frechet"] > 5 * kept["frechet"]
+        assert worse["coverage"] < kept["coverage"] - 0.2
 
 
 def test_clusters_agree_with_digits() -> None:

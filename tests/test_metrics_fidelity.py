@@ -162,5 +162,5 @@ def test_class_shares_count_classes_and_confidence() -> None:
     found = class_shares(samples, test, SignClassifier(), classes=("left", "right"))
     assert found["shares"] == {"left": 0.25, "right": 0.75}
     assert (found["smallest"], found["largest"], found["confident_share"]) == (0.25, 0.75, 0.75)
-    assert found["floor"]["shares"] == {"left": 0.5, "right": 0.5}  # as many rows as samples
-    assert found["floor"]["confident_share"] == 1.0
+    assert found["floor"]["shares"] == {"left": 0.4, "right": 0.6}
+    assert (found["floor"]["confident_share"], found["floor"]["samples"]) == (0.8, 5)

@@ -37,6 +37,16 @@ def stacked(chunks: Iterable[Tensor]) -> Tensor:
         return torch.cat([chunk.detach() for chunk in chunks])
 
 
+def spread_rows(n: int, limit: int) -> Tensor:
+    """At most `limit` of the row numbers 0 to n - 1, evenly apart; int64, rising.
+
+    >>> spread_rows(9, 3)
+    tensor([0, 3, 6])
+    """
+    keep = min(n, limit)
+    return torch.arange(keep) * n // max(keep, 1)
+
+
 def device_of(model: object) -> torch.device:
     """Where a model's parameters live; the CPU for what has none."""
     parameters = model.parameters() if isinstance(model, nn.Module) else iter(())

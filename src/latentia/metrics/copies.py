@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
-from latentia.maths.chunks import in_chunks
+from latentia.maths.chunks import in_chunks, spread_rows
 from latentia.metrics.features import FeatureExtractor
 
 _CHUNK = 1024
@@ -101,7 +101,7 @@ def copies(
     """
     if len(train) < 2 or not len(samples) or not len(test):
         raise UserError("Looking for copies needs samples, test rows and two training rows.")
-    asked, real = samples[:limit], test.batch(torch.arange(min(limit, len(test)))).x
+    asked, real = samples[:limit], test.batch(spread_rows(len(test), limit)).x
     spaces = {
         space: _in_space(asked, real, train, by)
         for space, by in {"pixels": None, "features": extractor}.items()

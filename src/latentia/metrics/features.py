@@ -2,7 +2,9 @@
 
 Its penultimate layer is where distances between pictures mean something. It is trained on the
 data's own labels, so its numbers compare models of the same data and nothing else; they are
-never called FID, which is Inception's name.
+never called FID, which is Inception's name. A classifier sees little of what does not change the
+class: on MNIST noise of deviation 0.1 stays within the floor of its Fréchet distance, 0.3 gives
+four times the floor, a 3x3 blur eight times.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ from latentia.data.cache import default_cache_dir
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.files import write_aside
-from latentia.maths.chunks import in_chunks, stacked
+from latentia.maths.chunks import in_chunks, spread_rows, stacked
 from latentia.metrics.convnet import FEATURES, ConvNet, pseudo_labels, train_convnet
 
-VERSION = 1  # counts changes of network or training; part of the cache key
+VERSION = 2  # counts changes of network or training; part of the cache key
 _LEAST_ROWS = 20
-_JUDGED_ROWS = 10_000
+JUDGED_ROWS = 10_000  # held-out rows that a classifier looks at, at most
 _CHUNK = 500
 
 
@@ -132,7 +134,8 @@ def default_extractor(
 
     Vectors: their standardised values. Pictures with labels: a small convolutional classifier
     (`ClassifierFeatures`; 99.4 % on MNIST after about a minute on one core). Pictures without:
-    the same net, trained to tell k-means clusters apart. Nets are kept in `cache_dir`.
+    the same net, trained to tell k-means clusters apart, and whether a picture is noisy, blurred
+    or as it was. Nets are kept in `cache_dir`.
 
     Args:
         train: what it learns from.
@@ -165,10 +168,17 @@ def default_extractor(
     if net is None:
         labels = train.labels if labelled else pseudo_labels(train, seed=seed)
         assert labels is not None
-        net = train_convnet(train, labels, seed=seed, examples=examples, progress=progress)
+        net = train_convnet(
+            train,
+            labels,
+            seed=seed,
+            distortions=not labelled,
+            examples=examples,
+            progress=progress,
+        )
         _save(net, path)
     if not labelled:
-        return ConvFeatures(net, "conv net on k-means clusters")
+        return ConvFeatures(net, "conv net on k-means clusters and distortions")
     assert test is not None
     return ClassifierFeatures(net, "conv classifier on the data's own labels", _accuracy(net, test))
 
@@ -189,9 +199,9 @@ def _split(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
 
 def _accuracy(net: ConvNet, test: Dataset) -> float:
     assert test.labels is not None
-    rows = torch.arange(min(len(test), _JUDGED_ROWS))
+    rows = spread_rows(len(test), JUDGED_ROWS)
     guesses = stacked(net(test.batch(chunk).x).argmax(1) for chunk in rows.split(_CHUNK))
-    return float((guesses.numpy() == test.labels[: len(rows)]).mean())
+    return float((guesses.numpy() == test.labels[rows.numpy()]).mean())
 
 
 def _digest(*tensors: Tensor) -> str:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from latentia.abilities import Classifies
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
-from latentia.metrics.features import FeatureExtractor, features_of
+from latentia.maths.chunks import spread_rows
+from latentia.metrics.features import JUDGED_ROWS, FeatureExtractor, features_of
 
 CONFIDENT = 0.9
 _NEIGHBOURS = 5
@@ -173,10 +174,10 @@ def class_shares(
 
     Returns:
         `shares` (class -> share of samples), `smallest`, `largest` share, `confident_share`
-        (largest probability above 0.9); `floor` with the same of as many real test rows;
+        (largest probability above 0.9); `floor` with the same of at most 10,000 real test rows;
         `samples`, `threshold`.
     """
-    rows = torch.arange(min(len(samples), len(test)))
+    rows = spread_rows(len(test), JUDGED_ROWS)
     real = torch.cat([classifier.predict_proba(test.batch(r).x) for r in rows.split(500)])
     return {
         **_shares(classifier.predict_proba(samples), classes),
@@ -198,13 +199,13 @@ def _compare(reference: Tensor, other: Tensor, seed: int) -> dict[str, float]:
 
 def _shares(probabilities: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
     best, guess = probabilities.max(1)
-    counts = torch.bincount(guess, minlength=probabilities.shape[1]) / len(guess)
+    counts = torch.bincount(guess, minlength=probabilities.shape[1]).double() / len(guess)
     names = classes if len(classes) == len(counts) else tuple(map(str, range(len(counts))))
     return {
         "shares": dict(zip(names, counts.tolist(), strict=True)),
         "smallest": float(counts.min()),
         "largest": float(counts.max()),
-        "confident_share": float((best > CONFIDENT).float().mean()),
+        "confident_share": float((best > CONFIDENT).double().mean()),
     }
 
 

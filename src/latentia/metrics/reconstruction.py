@@ -13,7 +13,7 @@ from torch import Tensor
 from latentia.abilities import Decodes, Encodes
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
-from latentia.maths.chunks import device_of, in_chunks
+from latentia.maths.chunks import device_of, in_chunks, spread_rows
 
 _PCA_ROWS = 10_000
 _PCA_NUMBERS = int(1e8)  # rows x dims that are held as float32 at once: 400 MB
@@ -47,7 +47,7 @@ def reconstruction(
     Args:
         model: encodes and decodes.
         train: what PCA is fitted on.
-        test: rows that are reconstructed; the first `examples` of them.
+        test: rows that are reconstructed; `examples` of them, evenly apart.
         examples: rows at most.
         seed: of the PCA.
 
@@ -64,7 +64,7 @@ def reconstruction(
         raise UserError(
             f"{type(model).__name__} does not both encode and decode, so it cannot reconstruct."
         )
-    x = test.batch(torch.arange(min(examples, len(test)))).x
+    x = test.batch(spread_rows(len(test), examples)).x
     z = in_chunks(model.encode, x, device=device_of(model))
     again = in_chunks(model.decode, z, device=device_of(model))
     pca = pca_baseline(train, z.shape[1], seed=seed)
