@@ -20,9 +20,17 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
         write(aside)
         with aside.open("rb+") as handle:
             os.fsync(handle.fileno())
+        aside.chmod(_usual_mode())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _usual_mode() -> int:
+    """What this process gives new files; some writers make theirs private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def write_text(path: Path, text: str) -> None:
