@@ -117,7 +117,7 @@ def test_features_without_labels_see_noise_and_blur(tmp_path: Path) -> None:
         fidelity(samples, train, test, extractor) for samples in (x, x + 0.3 * noise, blurred)
     )
     for worse in (noisy, soft):
-        assert worse["frechet"] > 5 * kept["frechet"]
+        assert worse["kernel"] > 5 * kept["kernel"]  # clusters alone: 1.4 times for noise
         assert worse["coverage"] < kept["coverage"] - 0.2
 
 
