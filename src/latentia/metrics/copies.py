@@ -136,7 +136,7 @@ def _in_space(
 
 
 def _copied(distance: Tensor) -> float:
-    return float((distance[:, 0] <= _COPY_RATIO * distance[:, 1]).float().mean())
+    return float((distance[:, 0] <= _COPY_RATIO * distance[:, 1]).double().mean())
 
 
 def _flat(x: Tensor, extractor: FeatureExtractor | None) -> Tensor:
