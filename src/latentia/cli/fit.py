@@ -97,7 +97,7 @@ def fit(
     if report:
         from latentia.report.write import write_report
 
-        say("Writing the report …")
+        say("Writing the report; the first of a data set takes a minute longer for its extractor …")
         print(f"Report:  {write_report(run)}")
 
 

@@ -87,31 +87,29 @@ def evaluate(
         answer = next(iter(figures.values())) if only else figures
         print_json({"run": found.folder, "data": data, **answer})
     else:
-        _print_table(figures)
+        _print_figures(figures)
 
 
-def _print_table(figures: dict[str, dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print_figures(figures: dict[str, dict[str, Any]]) -> None:
+    from latentia.metrics.tables import conditions_of, figures_of
 
-    from latentia.metrics.tables import figures_of
-
-    table = Table("metric", "figure", box=None, header_style="bold")
-    table.add_column("model", justify="right")
-    table.add_column("for comparison", justify="right")
-    table.add_column("what that is", style="dim")
-    for figure in figures_of(figures):
-        table.add_row(
-            figure.metric, figure.name, figure.value, figure.reference, figure.reference_name
-        )
-    Console().print(table)
+    for name, facts in figures.items():
+        print(f"{name}: {conditions_of(name, facts)}")
+        for line in figures_of({name: facts}):
+            other = f"   {line.reference} {line.reference_name}" if line.reference else ""
+            print(f"  {line.name:<62} {line.value:>14}{other}")
 
 
-def report(run: RunArg) -> None:
+def report(
+    run: RunArg,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out what needs a feature extractor.")
+    ] = False,
+) -> None:
     """Write report.html, one self-contained page about a run."""
     from latentia.report.write import write_report
     from latentia.run import Run
     from latentia.training.device import tune_process
 
     tune_process()
-    print(write_report(Run.open(run)))
+    print(write_report(Run.open(run), quick=quick))

@@ -5,11 +5,11 @@ Matplotlib draws with stand-in colours, which are then replaced by the page's CS
 
 from __future__ import annotations
 
+import functools
 import io
-import itertools
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 from markupsafe import Markup
@@ -17,6 +17,8 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+
+P = ParamSpec("P")
 
 INK, SOFT, GRID = "#010203", "#010204", "#010205"
 LINES = tuple(f"#0102{n:02x}" for n in range(0x11, 0x17))
@@ -49,16 +51,27 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def styled(draw: Callable[P, Markup]) -> Callable[P, Markup]:
+    """A drawing function under the page's style."""
+
+    @functools.wraps(draw)
+    def with_style(*args: P.args, **named: P.kwargs) -> Markup:
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **named)
+
+    return with_style
+
+
 def canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Canvas, Any]:
     """A figure of `width` × `height` CSS pixels and its axes, drawn without any window."""
-    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    with matplotlib.rc_context(STYLE):
-        figure = Canvas(figsize=(width / 72, height / 72), layout="constrained")
-        FigureCanvasAgg(figure)
-        return figure, figure.subplots(rows, columns, squeeze=False)
+    figure = Canvas(figsize=(width / 72, height / 72), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def svg(figure: Canvas, alt: str) -> Markup:
@@ -67,7 +80,7 @@ def svg(figure: Canvas, alt: str) -> Markup:
 
     target = io.StringIO()
     # The salt makes ids repeatable, and different in figures that differ.
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": alt}):
+    with matplotlib.rc_context({"svg.hashsalt": alt}):
         figure.savefig(target, format="svg", transparent=True, dpi=144, metadata={"Date": None})
     text = target.getvalue()
     text = text[text.index("<svg") :]
@@ -80,23 +93,27 @@ def svg(figure: Canvas, alt: str) -> Markup:
     return Markup(text.replace("<svg", label, 1))
 
 
-def lines(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, x_label: str, y_label: str, alt: str
+@styled
+def curves(
+    series: Mapping[str, tuple[np.ndarray, np.ndarray]], *, x_label: str, alt: str
 ) -> Markup:
-    """One line per name over a shared axis, named at the top."""
-    figure, axes = canvas(736, 250)
-    axis: Axes = axes[0, 0]
-    dashes = itertools.cycle(["-", "--", ":"])
-    style = "-"
-    for n, (name, (x, y)) in enumerate(curves.items()):
-        style = next(dashes) if n % len(LINES) == 0 else style
-        axis.plot(x, y, style, color=LINES[n % len(LINES)], label=name)
-    if values := [y[np.isfinite(y)] for _, y in curves.values()]:
-        _limit(axis, np.concatenate(values))
-    axis.set_xlabel(x_label)
-    axis.set_ylabel(y_label)
-    axis.margins(x=0)
-    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)
+    """A panel for each name: terms of a loss differ too much in size to share an axis."""
+    from matplotlib.ticker import StrMethodFormatter
+
+    columns = min(2, len(series))
+    rows = -(-len(series) // columns)
+    figure, axes = canvas(736, 60 + 170 * rows, rows, columns)
+    for axis in axes.flat[len(series) :]:
+        axis.remove()
+    for axis, (name, (x, y)) in zip(axes.flat, series.items(), strict=False):
+        axis.plot(x, y, color=LINES[0], marker="." if len(x) < 3 else None)
+        axis.set_title(name)
+        axis.margins(x=0.01)
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axis.locator_params(axis="x", nbins=4)
+        _limit(axis, y[np.isfinite(y)])
+    for axis in axes[-1]:
+        axis.set_xlabel(x_label)
     return svg(figure, alt)
 
 
@@ -109,6 +126,7 @@ def _limit(axis: Axes, values: np.ndarray) -> None:
         axis.set_ylim(low - 0.05 * (high - low), high + 0.25 * (high - low))
 
 
+@styled
 def labelled_map(
     points: np.ndarray,
     labels: np.ndarray | None,
@@ -161,6 +179,7 @@ def _one_class(axis: Axes, points: np.ndarray, n: int, name: str, size: float) -
     )
 
 
+@styled
 def bars(
     heights: np.ndarray, *, x_label: str, y_label: str, line: float | None, alt: str
 ) -> Markup:
@@ -176,6 +195,7 @@ def bars(
     return svg(figure, alt)
 
 
+@styled
 def two_clouds(
     real: np.ndarray, made: np.ndarray, name: str, axes_names: tuple[str, str], *, alt: str
 ) -> Markup:
@@ -194,6 +214,7 @@ def two_clouds(
     return svg(figure, alt)
 
 
+@styled
 def heat(
     density: np.ndarray, low: np.ndarray, high: np.ndarray, names: Sequence[str], *, alt: str
 ) -> Markup:
@@ -215,8 +236,6 @@ def heat(
         axis.grid(visible=False)
     bar = figure.colorbar(image, ax=axes[0].tolist(), shrink=0.8, label="density")
     bar.outline.set_visible(False)
-    bar.ax.tick_params(colors=SOFT)
-    bar.ax.yaxis.label.set_color(SOFT)
     return svg(figure, alt)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentia.recipes.registry import FAMILIES
-from latentia.report.draw import lines
+from latentia.report.draw import curves
 from latentia.report.page import Fact, Figure, Section, Table, img
 from latentia.report.subject import Subject, columns_for, sheet
 
@@ -113,14 +113,14 @@ def losses(subject: Subject) -> Section:
 def _chart(rows: list[dict[str, Any]], part: str, player: str, names: list[str]) -> Figure:
     own = [n for n in names if not player or n.partition("/")[0] == player]
     title = f"Player “{player}”" if player else "Also watched"
-    curves = {}
+    series = {}
     for name in own:
         points = [(r["examples"], r[part][name]) for r in rows if r[part].get(name) is not None]
         x, y = np.array(points, dtype=float).reshape(-1, 2).T
-        curves[name.partition("/")[2] if player else name] = (x, y)
-    last = ", ".join(f"{name} {y[-1]:.4g}" for name, (_, y) in curves.items() if len(y))
-    alt = f"{title}: {', '.join(curves)} over examples seen; at the end {last}."
-    html = lines(curves, x_label="examples seen", y_label="value", alt=alt)
+        series[name.partition("/")[2] if player else name] = (x, y)
+    last = ", ".join(f"{name} {y[-1]:.4g}" for name, (_, y) in series.items() if len(y))
+    alt = f"{title}: {', '.join(series)} over examples seen; at the end {last}."
+    html = curves(series, x_label="examples seen", alt=alt)
     return Figure(html, alt, f"At the end: {last}.", title)
 
 
