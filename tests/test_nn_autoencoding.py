@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from latentia.errors import UserError
+from latentia.nn.autoencoding import ImageDecoder, ImageEncoder, coarse_grid
 from latentia.nn.mlp import MLP
 from latentia.nn.priors import CouplingFlowPrior, StandardNormalPrior, standard_normal_log_prob
 
@@ -67,3 +68,37 @@ def test_flow_starts_as_the_standard_normal_and_every_parameter_learns() -> None
 def test_flow_needs_two_latent_dimensions() -> None:
     with pytest.raises(UserError, match="at least 2"):
         CouplingFlowPrior(1)
+
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 13, 50), (1, 128, 40)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_image_nets_shapes_and_gradients(shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    encoder = ImageEncoder(shape, 10, width=16, depth=2)
+    codes = encoder(torch.rand(2, *shape) * 2 - 1)
+    assert codes.shape == (2, 10)
+    assert starved(encoder, codes) == []
+    decoder = ImageDecoder(5, shape, 2 * shape[0], width=16, depth=2)
+    images = decoder(torch.randn(2, 5))
+    assert images.shape == (2, 2 * shape[0], *shape[1:])
+    assert starved(decoder, images) == []
+
+
+def test_image_nets_end_on_a_small_grid() -> None:
+    sides = {8: 4, 12: 6, 16: 8, 28: 7, 32: 8, 64: 8, 96: 12, 128: 8}
+    assert {side: coarse_grid(side, side)[0] for side in sides} == sides
+
+
+def test_image_nets_treat_every_image_alone() -> None:
+    torch.manual_seed(0)
+    encoder, x = ImageEncoder((1, 28, 28), 4), torch.rand(3, 1, 28, 28)
+    torch.testing.assert_close(encoder(x)[:1], encoder(x[:1]), atol=1e-5, rtol=1e-5)
+
+
+def test_image_nets_refuse_an_empty_shape() -> None:
+    with pytest.raises(UserError, match="positive"):
+        ImageEncoder((1, 0, 8), 4)
+    with pytest.raises(UserError, match="positive"):
+        ImageDecoder(0, (1, 8, 8), 4)
