@@ -47,9 +47,11 @@ class ImageGenerator(nn.Module):
         cells = self.grid[0] * self.grid[1]
         self.stem = _he(nn.Linear(mapping or latent_dim, channels[0] * cells))
         levels: list[nn.Module] = []
-        for here, after in pairwise([*channels, shape[0]]):
+        for here, after in pairwise(channels):
             levels += [_blocks(here, depth), _he(nn.ConvTranspose2d(here, after, 4, 2, 1))]
-        self.levels = nn.Sequential(*levels)
+        # half the gain: a tanh that starts saturated may never come back
+        last = _he(nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1), gain=0.5)
+        self.levels = nn.Sequential(*levels, _blocks(channels[-1], depth), last)
 
     def forward(self, z: Tensor) -> Tensor:
         """Images of a batch of noise vectors."""
@@ -197,12 +199,12 @@ def _blocks(channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(channels) for _ in range(depth)), nn.LeakyReLU(SLOPE))
 
 
-def _he(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
-    """He et al. (2015): outputs of unit scale behind a leaky rectifier; biases at zero."""
+def _he(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Module:
+    """He et al. (2015) for leaky rectifiers: outputs of scale `gain`; biases at zero."""
     inputs = layer.weight[0].numel()
     if isinstance(layer, nn.ConvTranspose2d):  # each output pixel meets kernel / stride² taps
         inputs = layer.in_channels * layer.weight[0, 0].numel() // math.prod(layer.stride)
-    nn.init.normal_(layer.weight, std=math.sqrt(2 / (1 + SLOPE**2) / inputs))
+    nn.init.normal_(layer.weight, std=gain * math.sqrt(2 / (1 + SLOPE**2) / inputs))
     _zero_bias(layer)
     return layer
 
