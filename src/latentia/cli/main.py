@@ -59,7 +59,7 @@ def _usage(problem: Any) -> str:
         return text
     context = getattr(problem, "ctx", None)
     path = context.command_path if context is not None else "latentia"
-    return f"{text} See `{path} --help`."
+    return f"{text.rstrip('.')}. See `{path} --help`."
 
 
 def _first_line(problem: Exception) -> str:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from latentia.abilities import Decodes, Encodes, HasPosterior
 from latentia.explore.latent import active_dimensions, decode, encode, traverse
+from latentia.maths.chunks import device_of, in_chunks
 from latentia.seeds import mixed_seed
 
 MOST_PROBED = 256
@@ -25,9 +26,9 @@ def walks(
 ) -> tuple[list[int], Tensor]:
     """Walks along the latents that matter most.
 
-    They start at the encoding of the first example (or at a draw from the prior, of models that
-    do not encode). A model with a posterior walks over its prior, -span to +span; a plain
-    autoencoder over mean ± span deviations of the encoded examples.
+    They start at the encoding of the first example and go over mean ± span deviations of the
+    encoded examples, since a prior may be learned or absent. Models that do not encode, and those
+    whose latent is as large as the data, start at a draw from a standard normal and go over it.
 
     Args:
         model: decodes.
@@ -46,17 +47,34 @@ def walks(
         return chosen, traverse(model, z[0], chosen, span, steps)
     start = encode(model, x[:1])[0]
     chosen = dims if dims is not None else _active(model, x)[:most]
-    if isinstance(model, HasPosterior) or model.latent_dim >= x[0].numel():
+    if model.latent_dim >= x[0].numel():
         return chosen, traverse(model, start, chosen, span, steps)
     z = encode(model, x)
     middle, unit = z.mean(0), z.std(0, correction=0)
     return chosen, traverse(model, start, chosen, span, steps, center=middle, scale=unit)
 
 
+def information(model: HasPosterior, x: Tensor) -> Tensor:
+    """How much each latent tells about an example, `(B, …) -> (d,)`, nats, whatever the prior.
+
+    ½ ln(1 + Var_x(μ_i) / E_x(σ_i²)), the capacity of a Gaussian channel that carries the posterior
+    means μ over noise of the posterior's own variance: 0 for a latent that ignores the data. (The
+    numerator is the activity of Burda et al. 2016, eq. 15.)
+    """
+
+    def moments(rows: Tensor) -> Tensor:
+        posterior = model.posterior(rows)
+        return torch.stack([posterior.mean, posterior.variance], 1)
+
+    means, variances = in_chunks(moments, x.cpu(), device=device_of(model)).unbind(1)
+    signal = means.var(0, correction=0) / variances.mean(0).clamp(min=1e-12)
+    return 0.5 * torch.log1p(signal)
+
+
 def _active(model: Encodes, x: Tensor) -> list[int]:
     """By weight; in the order given where there are too many latents to probe."""
     if isinstance(model, HasPosterior):
-        return active_dimensions(model, x).tolist()
+        return information(model, x).argsort(descending=True, stable=True).tolist()
     if isinstance(model, Decodes) and model.latent_dim > MOST_PROBED:
         return list(range(model.latent_dim))
     return active_dimensions(model, x[:64]).tolist()

@@ -17,10 +17,9 @@ from latentia.explore.latent import (
     decode,
     interpolate,
     latent_map,
-    latent_weights,
     reconstruct,
 )
-from latentia.explore.walks import MOST_PROBED, walks
+from latentia.explore.walks import MOST_PROBED, information, walks
 from latentia.metrics.copies import nearest_training
 from latentia.metrics.reconstruction import pca_baseline
 from latentia.report.draw import bars, labelled_map
@@ -142,18 +141,18 @@ def latent(subject: Subject) -> Section | None:
         [Figure(html, alt, caption)],
     )
     if isinstance(model, HasPosterior):
-        section.figures.append(_activity(latent_weights(model, x[:500]).numpy(), len(x[:500])))
+        section.figures.append(_activity(information(model, x[:500]).numpy(), len(x[:500])))
     return section
 
 
 def _activity(weights: np.ndarray, n: int) -> Figure:
     order = np.sort(weights)[::-1]
     active = int((order > 0.01).sum())
-    alt = f"Bars of the KL divergence by latent: {active} of {len(order)} exceed 0.01 nats."
-    html = bars(order, x_label="latents, by use", y_label="KL (nats)", line=None, alt=alt)
+    alt = f"Bars of information by latent: {active} of {len(order)} exceed 0.01 nats."
+    html = bars(order, x_label="latents, by use", y_label="nats", line=None, alt=alt)
     caption = (
-        f"{active} of {len(order)} latents carry information (over 0.01 nats); together "
-        f"{order.sum():.1f} nats per example. n = {n:,} test examples."
+        f"{active} of {len(order)} latents tell examples apart (over 0.01 nats): ½ ln(1 + variance "
+        f"of the posterior means / mean posterior variance). n = {n:,} test examples."
     )
     return Figure(html, alt, caption, "How much each latent tells")
 
