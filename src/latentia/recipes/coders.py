@@ -15,20 +15,20 @@ class CoderSettings(CommonSettings):
     """What every family with an encoder and a decoder lets one choose."""
 
     latent: int | None = Field(
-        None, ge=1, description="latent dimensions; none: 32 for images, half the features else"
+        None, ge=1, description="latent dimensions; none: 40 for images, half the features else"
     )
     width: int | None = Field(
         None, ge=4, description="channels or hidden units; none: by kind of data"
     )
     depth: int = Field(2, ge=1, description="residual blocks or hidden layers")
-    lr: float = Field(1e-3, gt=0, description="peak learning rate")
+    lr: float = Field(2e-3, gt=0, description="peak learning rate")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay (AdamW)")
 
     def latent_for(self, spec: DataSpec) -> int:
         """The latent size for this data."""
         if self.latent is not None:
             return self.latent
-        return 32 if spec.kind == "image" else max(2, min(32, spec.dims // 2))
+        return 40 if spec.kind == "image" else max(2, min(32, spec.dims // 2))
 
 
 def build_encoder(spec: DataSpec, settings: CoderSettings, out_features: int) -> nn.Module:

@@ -72,7 +72,8 @@ def build_prior(spec: DataSpec, settings: VAESettings, latent: int) -> nn.Module
 def build_objective(model: nn.Module, spec: DataSpec, settings: VAESettings) -> Elbo:
     """One player that raises the evidence lower bound."""
     assert isinstance(model, VAE)
-    player = Player(model, settings.lr, (0.9, 0.99), settings.weight_decay, clip_norm=None)
+    clip_norm = spec.dims / 4  # losses are sums over the values of an example, and so are slopes
+    player = Player(model, settings.lr, (0.9, 0.99), settings.weight_decay, clip_norm)
     return Elbo(model, player, settings.beta, settings.kl_warmup, settings.free_nats)
 
 

@@ -39,7 +39,7 @@ class Budget:
         return {"examples": self.examples}
 
 
-def rate_factor(progress: float, warmup: float = 0.02, hold: float = 0.3) -> float:
+def rate_factor(progress: float, warmup: float = 0.02, hold: float = 0.0) -> float:
     """Learning rate as a share of its peak: linear warm-up, plateau, cosine decay to zero.
 
     Args:
@@ -47,11 +47,12 @@ def rate_factor(progress: float, warmup: float = 0.02, hold: float = 0.3) -> flo
         warmup: share spent on the rise.
         hold: share at which the decay begins.
 
-    >>> rate_factor(0.2), round(rate_factor(1.0), 6)
+    >>> rate_factor(0.2, hold=0.3), round(rate_factor(1.0), 6)
     (1.0, 0.0)
     """
     if progress < warmup:
         return (progress + 1e-3) / (warmup + 1e-3)
-    if progress < hold:
+    start = max(warmup, hold)
+    if progress < start:
         return 1.0
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - hold) / (1 - hold))))
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - start) / (1 - start))))

@@ -55,7 +55,7 @@ class Course:
 
     precision: str = "auto"
     warmup: float = 0.02
-    hold: float = 0.3
+    hold: float = 0.0
     ema_gamma: float = 17.0
     checkpoint_seconds: float = 60.0
 
