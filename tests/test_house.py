@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,9 +44,6 @@ MAY_IMPORT["fitting"] = {"run", "recipes", "training", "data", "abilities"}
 ABOVE = {"run", "fitting", "recipes", "explore", "metrics", "training", "data", "abilities"}
 MAY_IMPORT["report"] = ABOVE | {"maths"}
 MAY_IMPORT["cli"] = ABOVE | {"report.write"}
-NOT_YET: set[tuple[str, str]] = {
-    # objectives name the model whose game they are; the model's class is their contract
-}
 
 
 def modules() -> list[Path]:
@@ -176,6 +174,18 @@ def test_readme_lists_the_families_of_the_registry() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     inside = text.split(TABLE[0])[1].split(TABLE[1])[0].strip()
     assert inside == table_of_families()
+
+
+def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    assert "minutes=1," in code
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(code.replace("minutes=1,", "examples=256,"), found)
+    assert found["pictures"].shape == (64, 1, 8, 8)
+    assert found["z"].shape == (2, 32) and found["nats"].shape == (2,)
+    assert found["ways"].shape == (1, 8, 1, 8, 8)
 
 
 def write_table() -> None:

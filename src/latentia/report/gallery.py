@@ -35,7 +35,8 @@ def samples(subject: Subject) -> Section | None:
     if not isinstance(subject.model, Samples) or subject.spec.kind != "image":
         return None
     columns = columns_for(subject.spec)
-    shown = subject.drawn[: 6 * columns]
+    rows = max(1, min(6, len(subject.drawn) // columns))
+    shown = subject.drawn[: rows * columns]
     alt = f"A grid of {len(shown)} samples of the trained model."
     caption = f"{len(shown)} samples, seeds 0 to {len(shown) - 1}, not selected."
     section = Section(
@@ -46,10 +47,14 @@ def samples(subject: Subject) -> Section | None:
 
 
 def _previews(subject: Subject) -> list[Figure]:
-    """Raw and averaged weights at the start, the middle and the end."""
+    """Raw and averaged weights early, later and at the end."""
     paths = {path.stem: path for path in subject.run.previews()}
     tenths = sorted({stem.partition("-")[0] for stem in paths})
-    chosen = [tenths[i] for i in sorted({0, len(tenths) // 3, len(tenths) - 1})] if tenths else []
+    chosen = (
+        [tenths[i] for i in sorted({min(1, len(tenths) - 1), len(tenths) // 3, len(tenths) - 1})]
+        if tenths
+        else []
+    )
     figures = []
     for tenth in chosen:
         pair = [paths[f"{tenth}-{kind}"] for kind in ("raw", "ema") if f"{tenth}-{kind}" in paths]
@@ -186,7 +191,9 @@ def interpolations(subject: Subject) -> Section | None:
         return None
     frames = min(columns_for(subject.spec), MOST_FRAMES)
     if isinstance(model, Encodes):
-        a, b = _ends(subject, 6)
+        # through the probability-flow ODE every picture takes many evaluations
+        frames, rows = (min(frames, 8), 4) if subject.whole_latent else (frames, 6)
+        a, b = _ends(subject, rows)
         how = "spherical" if isinstance(model, HasPosterior) or subject.whole_latent else "linear"
         ways = interpolate(model, a, b, frames, how)  # type: ignore[arg-type]
         what = "between reconstructions of two test images"

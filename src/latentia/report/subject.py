@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from latentia.abilities import Decodes, HasElbo
+from latentia.abilities import Decodes, HasElbo, Samples
 from latentia.data.pictures import grid_image
 from latentia.data.spec import Dataset, DataSpec
 from latentia.metrics.evaluate import Occasion
@@ -54,13 +54,16 @@ class Subject:
     @cached_property
     def occasion(self) -> Occasion:
         """What the metrics measure; its samples are those the pictures show."""
-        return Occasion(
+        occasion = Occasion(
             self.model,
             self.train,
             self.test,
-            samples=self.sample_count,
+            samples=self.sample_count if isinstance(self.model, Samples) else 1,
             importance_samples=100 if isinstance(self.model, HasElbo) else None,
         )
+        if isinstance(self.model, Samples):
+            vars(occasion)["drawn"] = self.drawn  # where its cached_property looks first
+        return occasion
 
     @cached_property
     def drawn(self) -> Tensor:

@@ -73,7 +73,7 @@ def _measured(subject: Subject, name: str) -> dict[str, Any]:
 
 def _likelihood(subject: Subject) -> dict[str, Any]:
     rows = affordable(
-        lambda n: _log_prob(subject, n), seconds=_SECONDS, least=16, most=1000, probe=subject.probe
+        lambda n: _log_prob(subject, n), seconds=_SECONDS, least=8, most=1000, probe=subject.probe
     )
     every = max(1, -(-len(subject.test) // rows))
     return METRICS["likelihood"].measure(replace(subject.occasion, every=every))
