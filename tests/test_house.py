@@ -184,7 +184,7 @@ def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     found: dict[str, Any] = {}
     exec(code.replace("minutes=1,", "examples=256,"), found)
     assert found["pictures"].shape == (64, 1, 8, 8)
-    assert found["z"].shape == (2, 32) and found["nats"].shape == (2,)
+    assert found["z"].shape == (2, found["model"].latent_dim) and found["nats"].shape == (2,)
     assert found["ways"].shape == (1, 8, 1, 8, 8)
 
 
