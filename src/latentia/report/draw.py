@@ -112,7 +112,7 @@ def curves(
         axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axis.locator_params(axis="x", nbins=4)
         _limit(axis, y[np.isfinite(y)])
-    for axis in axes[-1]:
+    for axis in axes.flat[max(0, len(series) - columns) : len(series)]:
         axis.set_xlabel(x_label)
     return svg(figure, alt)
 

@@ -65,8 +65,7 @@ def _previews(subject: Subject) -> list[Figure]:
             Figure(
                 side_by_side(grids, alt),
                 alt,
-                "Left: the weights as trained. Right: their running average, which is what is "
-                "shipped.",
+                "First the weights as trained, then their running average, which is shipped.",
                 f"At {share} of the budget",
             )
         )

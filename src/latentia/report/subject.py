@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from latentia.abilities import Decodes, HasElbo, Samples
+from latentia.abilities import Decodes, Encodes, HasElbo, Samples
 from latentia.data.pictures import grid_image
 from latentia.data.spec import Dataset, DataSpec
 from latentia.metrics.evaluate import Occasion
@@ -89,8 +89,9 @@ class Subject:
 
     @property
     def whole_latent(self) -> bool:
-        """Whether the latent has as many numbers as an example: nothing is compressed."""
-        return isinstance(self.model, Decodes) and self.model.latent_dim >= self.spec.dims
+        """Whether encodings have as many numbers as an example: nothing is compressed."""
+        both = isinstance(self.model, Encodes) and isinstance(self.model, Decodes)
+        return both and self.model.latent_dim >= self.spec.dims
 
     def test_rows(self, n: int) -> Tensor:
         """The first n test rows, `(n, …)`."""
