@@ -50,6 +50,6 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Latentia needs Python 3.11, 3.12 or 3.13 with venv, and found none." \
 	  "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	@"$(PYTHON)" -c "$(FITS)" || { echo "Latentia needs Python 3.11, 3.12 or 3.13 with venv, but PYTHON=$(PYTHON) is" \
+	@"$(PYTHON)" -c "$(FITS)" 2>/dev/null || { echo "Latentia needs Python 3.11, 3.12 or 3.13 with venv, but PYTHON=$(PYTHON) is" \
 	  "$$("$(PYTHON)" --version 2>&1 | head -1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	"$(PYTHON)" -m venv $(VENV)

@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "objectives": {"nn", "maths", "abilities", "game"},
     "training": {"abilities", "game", "data"},
     "explore": {"maths", "abilities", "data"},
-    "metrics": {"maths", "abilities", "data", "explore"},
+    "metrics": {"maths", "abilities", "data"},
 }
 MAY_IMPORT["recipes"] = {*MAY_IMPORT} - {"latentia"}
 MAY_IMPORT["run"] = {"recipes", "training", "data"}

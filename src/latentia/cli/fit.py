@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,6 +91,8 @@ def fit(
         device=device,
         strict=strict,
     )
+    if os.environ.get("RANK", "0") != "0":
+        return  # under torchrun the first process speaks for all
     print(f"Run:     {run.folder}")
     if not run.finished:
         raise typer.Exit(130)  # interrupted; the training has said how to go on
