@@ -20,12 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "latentia"
 TABLE = ("<!-- families: begin -->", "<!-- families: end -->")
 
-BASE = {"errors", "files", "seeds", "latentia"}
+BASE = {"errors", "files", "seeds", "precision", "latentia"}
 MAY_IMPORT: dict[str, set[str]] = {
     "latentia": {"errors", "data", "fitting", "run"},
     "errors": set(),
     "files": set(),
     "seeds": set(),
+    "precision": set(),
     "game": set(),
     "abilities": set(),
     "maths": set(),

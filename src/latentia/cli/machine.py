@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from latentia.data.cache import default_cache_dir
+from latentia.precision import has_matrix_unit, resolve_precision
 from latentia.run import current_versions
-from latentia.training.device import has_matrix_unit, resolve_device, resolve_precision
+from latentia.training.device import resolve_device
 
 
 def machine_facts() -> dict[str, Any]:
