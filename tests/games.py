@@ -21,8 +21,8 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     ("autoencoder", "vector"): {"latent": 1, "width": 16, "depth": 1},
     ("vae", "image"): {"latent": 3, "width": 8, "depth": 1, "kl_warmup": 0.5},
     ("vae", "vector"): {"latent": 2, "width": 16, "depth": 1},
-    ("gan", "image"): {"latent": 4, "width": 8, "lazy": 2},
-    ("gan", "vector"): {"latent": 4, "width": 16, "lazy": 2},
+    ("gan", "image"): {"latent": 4, "width": 8, "sparse": 2},
+    ("gan", "vector"): {"latent": 4, "width": 16, "sparse": 2},
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4},
 }

@@ -15,9 +15,9 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from games import CASES, example_rows, tiny_run, tiny_trainer, weights
 from safetensors.torch import load_file
 
+from games import CASES, example_rows, tiny_run, tiny_trainer, weights
 from latentia.abilities import abilities_of
 from latentia.errors import UserError
 from latentia.fitting import build_trainer
@@ -138,7 +138,9 @@ def test_every_declared_ability_works(family: str, kind: str, tmp_path: Path) ->
     for score in {"elbo", "log_prob"} & set(able):
         value = getattr(model, score)(x)
         assert value.shape == (len(x),) and value.isfinite().all()
-        assert torch.equal(value, getattr(model, score)(x)), f"{score} is not a function of its seed"
+        assert torch.equal(value, getattr(model, score)(x)), (
+            f"{score} is not a function of its seed"
+        )
 
 
 class Poisoned:
@@ -182,9 +184,7 @@ def test_a_short_fall_is_survived_at_a_lower_rate(tmp_path: Path) -> None:
 
 def _shard(rank: int, folder: str, cases: list[tuple[str, str]]) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
-    )
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     for family, kind in cases:
         run = Run.open(Path(folder) / f"{family}-{kind}")
         trainer = build_trainer(run, run.data(), torch.device("cpu"), rank, 2)

@@ -201,7 +201,9 @@ def test_a_denoiser_learns_the_score_of_a_gaussian_and_its_density(tmp_path: Pat
         gain = covariance @ torch.linalg.inv(covariance + sigma**2 * torch.eye(2))
         center = inner(truth.mean)
         exact = center + (noisy - center) @ gain.T
-        error = (model(noisy, level) - exact).norm(dim=1).mean() / (exact - noisy).norm(dim=1).mean()
+        error = (model(noisy, level) - exact).norm(dim=1).mean() / (exact - noisy).norm(
+            dim=1
+        ).mean()
         assert float(error) < 0.1, sigma
 
 
@@ -210,7 +212,9 @@ def test_diffusion_encodes_and_decodes_back(tmp_path: Path) -> None:
     model, x = load(tmp_path), open_data("two-moons", split="test").batch(range(64)).x
     z = model.encode(x, steps=64)
     assert float((model.decode(z, steps=64) - x).abs().mean()) < 0.05
-    assert abs(float(z.std()) - 1) < 0.25  # what data encodes to looks like the noise it starts from
+    assert (
+        abs(float(z.std()) - 1) < 0.25
+    )  # what data encodes to looks like the noise it starts from
 
 
 # schedules and averages

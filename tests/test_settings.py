@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from games import CASES, TINY, tiny_run, weights
 
+from games import CASES, TINY, tiny_run, weights
 from latentia.errors import UserError
 from latentia.fitting import build_trainer
 from latentia.recipes.base import parse_settings
@@ -41,9 +41,10 @@ OTHER: dict[str, Any] = {
     "loss": "non-saturating",
     "gamma": 9.0,
     "gamma_end": 5.0,
-    "lazy": 1,
+    "sparse": 1,
     "critic_lr": 2e-3,
-    "sigma_data": 0.9,
+    "guidance": 5.0,
+    "guide_until": 0.9,
     "sigma_min": 0.1,
     "sigma_max": 10.0,
     "p_mean": 1.0,
@@ -122,11 +123,11 @@ def test_unfit_values_are_refused_by_name(family: str, chosen: dict[str, Any]) -
 
 
 def test_text_is_read_as_the_field_wants_it() -> None:
-    chosen = {"width": "64,128", "attention": "true", "sigma_data": "none", "p_mean": "-0.5"}
+    chosen = {"width": "64,128", "attention": "true", "guidance": "none", "p_mean": "-0.5"}
     settings = parse_settings(recipe("diffusion").settings, chosen, "diffusion")
     assert settings.model_dump(include=set(chosen)) == {
         "width": (64, 128),
         "attention": True,
-        "sigma_data": None,
+        "guidance": None,
         "p_mean": -0.5,
     }

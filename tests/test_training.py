@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from games import tiny_run, tiny_trainer
 
 import latentia
+from games import tiny_run, tiny_trainer
 from latentia.errors import UserError
 from latentia.files import write_aside, write_text
 from latentia.fitting import build_trainer, fit
+from latentia.precision import resolve_precision
 from latentia.run import Run
 from latentia.training.checkpoint import MODEL_FILE, STATE_FILE
-from latentia.training.device import resolve_device, resolve_precision
+from latentia.training.device import resolve_device
 from latentia.training.log import Diary, read_rows
 
 TINY = {"width": 16, "depth": 1, "latent": 1}

@@ -60,10 +60,6 @@ class Now:
         """Uniform noise in [0, 1) of `shape`; the first axis counts this process's examples."""
         return self._share(torch.rand, shape)
 
-    def due(self, every: int) -> bool:
-        """True on steps 0, `every`, 2·`every`, …: lazy regularisation."""
-        return self.step % every == 0
-
     def note(self, name: str, value: Tensor) -> None:
         """Record a scalar worth watching that is not a loss term."""
         self.notes[name] = value.detach()

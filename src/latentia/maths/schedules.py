@@ -61,20 +61,22 @@ def lognormal_sigmas(uniform: Tensor, mean: float, std: float) -> Tensor:
     return (mean + std * torch.special.ndtri(inside)).exp()
 
 
-def stratified(uniform: Tensor) -> Tensor:
+def stratified(uniform: Tensor, part: int = 0, parts: int = 1) -> Tensor:
     """Spreads independent uniform draws over equal strata of [0, 1), one in each.
 
     Args:
         uniform: `(n,)` draws in [0, 1).
+        part, parts: these draws are the `part`-th of `parts` equal shares of a batch.
 
     Returns:
-        `(n,)`, the i-th uniform in [i/n, (i+1)/n): as a set, far more even than they were.
+        `(n,)`; of a whole batch the i-th is uniform in [i/n, (i+1)/n): as a set, far more even.
 
     >>> stratified(torch.tensor([0.5, 0.0]))
     tensor([0.2500, 0.5000])
     """
     n = len(uniform)
-    return (torch.arange(n, device=uniform.device) + uniform) / n
+    place = torch.arange(part * n, (part + 1) * n, device=uniform.device)
+    return (place + uniform) / (n * parts)
 
 
 def edm_scalings(sigma: Tensor, sigma_data: float) -> Scalings:

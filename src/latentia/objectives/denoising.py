@@ -18,6 +18,10 @@ class NoiseAware(Protocol):
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor: ...
 
+    def follow(self, step: int) -> None:
+        """Average the network's weights into the guide's."""
+        ...
+
     def standardise(self, x: Tensor) -> Tensor: ...
 
 
@@ -30,15 +34,21 @@ class Denoising:
         model: a preconditioned denoiser.
         player: owns the model.
         p_mean, p_std: of ln σ: which noise levels are trained most.
+        guide_until: share of the budget at which the model's guide stops learning.
     """
 
-    def __init__(self, model: NoiseAware, player: Player, p_mean: float, p_std: float) -> None:
+    def __init__(
+        self, model: NoiseAware, player: Player, p_mean: float, p_std: float, guide_until: float
+    ) -> None:
         self.model, self.p_mean, self.p_std = model, p_mean, p_std
+        self.guide_until = guide_until
         self.players = {"denoiser": player}
 
     def play(self, batch: Batch, now: Now) -> Iterator[tuple[str, Terms]]:
+        if now.progress < self.guide_until:
+            self.model.follow(now.step + 1)
         clean = self.model.standardise(batch.x)
-        uniform = stratified(now.uniform(len(batch)))
+        uniform = stratified(now.uniform(len(batch)), now.rank, now.world)
         sigma = lognormal_sigmas(uniform, self.p_mean, self.p_std)
         wide = sigma.reshape(-1, *[1] * (clean.ndim - 1))
         guess = self.model(clean + wide * now.noise(*clean.shape), sigma)

@@ -34,9 +34,7 @@ class CommonSettings(BaseModel):
         "auto", description="of the forward passes; auto: bfloat16 where hardware gains by it"
     )
     warmup: float = Field(0.02, ge=0, le=0.5, description="budget share of learning-rate rise")
-    hold: float = Field(
-        0.3, ge=0, lt=1, description="budget share at which the rate falls"
-    )
+    hold: float = Field(0.3, ge=0, lt=1, description="budget share at which the rate falls")
     ema_gamma: float = Field(
         17.0, ge=0, description="exponent of the weight average; larger forgets sooner"
     )

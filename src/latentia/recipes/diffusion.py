@@ -25,27 +25,35 @@ class DiffusionSettings(CommonSettings):
     )
     patch: int = Field(0, ge=0, description="side of pixel tiles folded into channels; 0: by size")
     attention: bool = Field(False, description="self-attention at the coarsest level (images)")
+    batch_size: int = Field(64, ge=1, description="examples per step")
+    warmup: float = Field(0.05, ge=0, le=0.5, description="budget share of learning-rate rise")
     lr: float = Field(2e-3, gt=0, description="peak learning rate")
-    sigma_data: float | None = Field(
-        None, gt=0, description="standard deviation of the data; none: 0.5 images, 1 vectors"
-    )
     sigma_min: float = Field(0.02, gt=0, description="lowest noise level sampled")
-    sigma_max: float = Field(80.0, gt=0, description="highest noise level sampled")
-    p_mean: float = Field(-0.8, description="mean of ln σ in training")
-    p_std: float = Field(1.4, gt=0, description="standard deviation of ln σ in training")
+    sigma_max: float = Field(40.0, gt=0, description="highest noise level sampled")
+    p_mean: float = Field(0.2, description="mean of ln σ in training")
+    p_std: float = Field(1.2, gt=0, description="standard deviation of ln σ in training")
     steps: int = Field(18, ge=2, description="default sampler steps")
+    guidance: float | None = Field(
+        None, ge=0, description="push from an early copy of the network; 1: off; none: 2 for images"
+    )
+    guide_until: float = Field(
+        0.1, gt=0, le=1, description="budget share at which the early copy stops learning"
+    )
 
 
 def build_model(spec: DataSpec, settings: DiffusionSettings) -> Denoiser:
     """A preconditioned denoising network for this data."""
+    image = spec.kind == "image"
     return Denoiser(
         build_net(spec, settings),
         spec.shape,
-        Standardise(spec.center, spec.scale),
-        settings.sigma_data or (0.5 if spec.kind == "image" else 1.0),
+        Standardise((spec.pixel_mean,), (1.0,)) if image else Standardise(spec.center, spec.scale),
+        spec.pixel_std if image else 1.0,
         settings.sigma_min,
         settings.sigma_max,
         settings.steps,
+        settings.guidance if settings.guidance is not None else (2.0 if image else 1.0),
+        settings.precision,
     )
 
 
@@ -67,8 +75,9 @@ def build_net(spec: DataSpec, settings: DiffusionSettings) -> nn.Module:
 def build_objective(model: nn.Module, spec: DataSpec, settings: DiffusionSettings) -> Denoising:
     """One player that learns to denoise at every level."""
     assert isinstance(model, Denoiser)
-    player = Player(model, settings.lr, (0.9, 0.99), clip_norm=None)
-    return Denoising(model, player, settings.p_mean, settings.p_std)
+    player = Player(model, settings.lr, (0.9, 0.99), clip_norm=1.0)
+    until = settings.guide_until
+    return Denoising(model, player, settings.p_mean, settings.p_std, until)
 
 
 RECIPE = Recipe(DiffusionSettings, build_model, build_objective)

@@ -19,17 +19,18 @@ from latentia.recipes.base import CommonSettings, Recipe
 class GANSettings(CommonSettings):
     """Settings of the family `gan`."""
 
-    batch_size: int = Field(64, ge=1, description="examples per step")
+    batch_size: int = Field(32, ge=1, description="examples per step")
     latent: int = Field(64, ge=1, description="noise dimensions")
     width: int | None = Field(None, ge=4, description="channels or hidden units; none: by kind")
     depth: int = Field(1, ge=1, description="residual blocks per resolution, or hidden layers")
     loss: Literal["relativistic", "non-saturating", "minimax"] = Field(
         "relativistic", description="the game's loss"
     )
-    gamma: float = Field(1.0, ge=0, description="weight of the gradient penalties at the start")
-    gamma_end: float = Field(0.1, ge=0, description="weight of the penalties at the end")
-    lazy: int = Field(4, ge=1, description="steps from one gradient penalty to the next")
-    lr: float = Field(5e-4, gt=0, description="peak learning rate of the generator")
+    gamma: float = Field(2.0, ge=0, description="weight of the gradient penalties at the start")
+    gamma_end: float = Field(0.2, ge=0, description="weight of the penalties at the end")
+    sparse: int = Field(4, ge=1, description="penalties on every so many-th example of a batch")
+    hold: float = Field(0.3, ge=0, lt=1, description="budget share at which the rate falls")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of the generator")
     critic_lr: float | None = Field(None, gt=0, description="of the critic; none: the same")
 
 
@@ -48,7 +49,7 @@ def _generator_net(spec: DataSpec, settings: GANSettings) -> nn.Module:
         width = settings.width or 128
         return VectorGenerator(settings.latent, spec.dims, width=width, depth=settings.depth + 1)
     c, h, w = spec.shape
-    width = settings.width or 64
+    width = settings.width or 32
     return ImageGenerator(settings.latent, (c, h, w), width=width, depth=settings.depth)
 
 
@@ -57,7 +58,7 @@ def build_critic(spec: DataSpec, settings: GANSettings) -> nn.Module:
     if spec.kind == "vector":
         return VectorCritic(spec.dims, width=settings.width or 128, depth=settings.depth + 1)
     c, h, w = spec.shape
-    return ImageCritic((c, h, w), width=settings.width or 64, depth=settings.depth)
+    return ImageCritic((c, h, w), width=settings.width or 32, depth=settings.depth)
 
 
 def build_objective(model: nn.Module, spec: DataSpec, settings: GANSettings) -> Adversarial:
@@ -69,7 +70,7 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: GANSettings) -> 
         "generator": Player(model, settings.lr, (0.0, 0.99)),
     }
     gamma = (settings.gamma, settings.gamma_end)
-    return Adversarial(model, critic, players, settings.loss, gamma, settings.lazy)
+    return Adversarial(model, critic, players, settings.loss, gamma, settings.sparse)
 
 
 RECIPE = Recipe(GANSettings, build_model, build_objective)

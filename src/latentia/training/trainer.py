@@ -18,10 +18,10 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from latentia.errors import UserError
 from latentia.game import Batch, Now, Objective, Player, Terms
+from latentia.precision import autocast, resolve_precision
 from latentia.seeds import mixed_seed
 from latentia.training.budget import Budget, rate_factor
 from latentia.training.checkpoint import Position, load_state, save_state
-from latentia.training.device import autocast, resolve_precision
 from latentia.training.distributed import agree, anywhere, average_gradients, barrier
 from latentia.training.ema import WeightAverage
 from latentia.training.interrupt import Interrupt
