@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from latentia.data.open import open_data
 from latentia.fitting import fit
 from latentia.game import Batch, Now, Player
 from latentia.maths.divergences import importance_bound, kl_to_standard_normal
+from latentia.models.denoiser import Denoiser
 from latentia.models.vae import VAE
 from latentia.nn.likelihoods import (
     LEVEL,
@@ -25,6 +27,8 @@ from latentia.nn.likelihoods import (
 )
 from latentia.nn.mlp import MLP
 from latentia.nn.standardise import Standardise
+from latentia.nn.unet import PointDenoiser
+from latentia.objectives.denoising import Denoising
 from latentia.objectives.elbo import Elbo
 from latentia.run import load
 from latentia.training.budget import Budget, rate_factor
@@ -87,7 +91,7 @@ def test_bounds_rise_to_the_likelihood(fitted: tuple[VAE, torch.Tensor]) -> None
             parameter[2:] += 1.0
     truth = exact_log_prob(spoiled, x)
     bounds = [spoiled.log_prob(x, samples=k, seed=1).mean() for k in (1, 5, 50, 2000)]
-    assert all(a < b for a, b in zip(bounds, bounds[1:], strict=False))
+    assert all(a < b for a, b in pairwise(bounds))
     assert bounds[-1] <= truth.mean() + 0.01
     assert float(bounds[-1]) == pytest.approx(float(truth.mean()), abs=0.02)
     elbo = torch.stack([spoiled.elbo(x, seed=s) for s in range(50)]).mean()
@@ -212,9 +216,7 @@ def test_diffusion_encodes_and_decodes_back(tmp_path: Path) -> None:
     model, x = load(tmp_path), open_data("two-moons", split="test").batch(range(64)).x
     z = model.encode(x, steps=64)
     assert float((model.decode(z, steps=64) - x).abs().mean()) < 0.05
-    assert (
-        abs(float(z.std()) - 1) < 0.25
-    )  # what data encodes to looks like the noise it starts from
+    assert abs(float(z.std()) - 1) < 0.25  # data encode to noise
 
 
 # schedules and averages
@@ -245,3 +247,51 @@ def test_the_power_average_weighs_steps_by_a_power() -> None:
     weights = np.arange(1, last + 1) ** gamma
     expected = (weights * np.arange(1, last + 1)).sum() / weights.sum()
     assert float(average.model.weight) == pytest.approx(expected, rel=0.01)
+
+
+def a_denoiser(guidance: float) -> Denoiser:
+    torch.manual_seed(0)
+    net = PointDenoiser(2, width=16, depth=1)
+    torch.nn.init.normal_(net.last.weight)  # type: ignore[arg-type]
+    return Denoiser(net, (2,), Standardise(), 1.0, 0.02, 40.0, 8, guidance)
+
+
+def test_guidance_is_a_line_through_the_bad_and_the_good() -> None:
+    x, level = torch.randn(5, 2), torch.full((5,), 1.0)
+    plain, guided = a_denoiser(1.0), a_denoiser(3.0)
+    assert plain.guide is None and torch.equal(plain.guided(x, level), plain(x, level))
+    assert guided.guide is not None
+    for parameter in guided.guide.parameters():
+        parameter.data.mul_(0.5)
+    good = guided(x, level)
+    bad = guided._denoise(guided.guide, x, level)
+    torch.testing.assert_close(guided.guided(x, level), bad + 3 * (good - bad))
+    for outside in (0.05, 20.0):  # coarse and fine levels are left alone
+        far = torch.full((5,), outside)
+        assert torch.equal(guided.guided(x, far), guided(x, far))
+
+
+def test_densities_never_use_the_guide() -> None:
+    x = torch.randn(4, 2)
+    plain, guided = a_denoiser(1.0), a_denoiser(3.0)
+    for parameter in guided.guide.parameters():  # type: ignore[union-attr]
+        parameter.data.zero_()
+    torch.testing.assert_close(plain.log_prob(x), guided.log_prob(x))
+    assert not torch.allclose(plain.sample([0]), guided.sample([0]))
+
+
+def test_the_guide_follows_and_then_stays() -> None:
+    model = a_denoiser(2.0)
+    objective = Denoising(model, Player(model, 1e-3), 0.0, 1.0, guide_until=0.5)
+    batch = Batch(torch.randn(8, 2), None, torch.arange(8))
+
+    def guide_after(progress: float) -> torch.Tensor:
+        now = Now(0, progress, torch.Generator(), torch.device("cpu"))
+        list(objective.play(batch, now))
+        return model.guide.first.weight.clone()  # type: ignore[union-attr]
+
+    model.net.first.weight.data.fill_(7.0)
+    assert (guide_after(0.1) == 7).all()  # the first step's average is the weights themselves
+    model.net.first.weight.data.fill_(9.0)
+    assert (guide_after(0.6) == 7).all()
+    assert not any(p.requires_grad for p in model.guide.parameters())  # type: ignore[union-attr]
