@@ -13,6 +13,7 @@ from latentia.errors import UserError
 from latentia.game import Batch
 
 RESIDENT_BYTES = 1 << 30
+FLOAT_BYTES = 1 << 28  # small data are kept scaled: a batch is then one gather
 _FLIP_STREAM = 1  # tells the flips' random numbers from the permutations'
 _Key = tuple[int, int, int]
 
@@ -24,7 +25,8 @@ class Stream:
     [k·B, (k+1)·B) of that sequence, so a batch may straddle two epochs and none is ragged.
     Nothing depends on what was asked before: a resumed run reads on where it stopped.
 
-    Data up to 1 GiB is kept on the device as it is stored (uint8 images); larger data is read
+    Data up to 1 GiB is kept on the device, images as they are stored (uint8) or, up to 256 MiB,
+    scaled already; larger data is read
     from its memory map, in order of rows, one batch ahead in a thread.
 
     Args:
@@ -61,7 +63,8 @@ class Stream:
         self._ahead: tuple[_Key, Future[Tensor]] | None = None
         self._thread: ThreadPoolExecutor | None = None
         if dataset.values.nbytes <= resident_bytes:
-            self._resident = _owned(dataset.values).to(self.device)
+            rows = _owned(dataset.values).to(self.device)
+            self._resident = to_unit(rows) if 4 * rows.nbytes <= FLOAT_BYTES else rows
 
     def batch_at(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """Batch `step`, or the contiguous share of process `rank` of `world` in it.

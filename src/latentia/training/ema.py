@@ -25,9 +25,9 @@ class WeightAverage:
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Fold in the weights after `step` (counted from 1)."""
-        weight = 1 - (1 - 1 / step) ** (self.gamma + 1)
+    def update(self, step: int, span: int = 1) -> None:
+        """Fold in the weights after `step` (counted from 1), standing for the last `span` steps."""
+        weight = 1 - (1 - span / step) ** (self.gamma + 1)
         shadows: list[Tensor] = list(self.model.parameters())
         lives: list[Tensor] = list(self.live.parameters())
         torch._foreach_lerp_(shadows, lives, weight)
