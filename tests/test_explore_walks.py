@@ -11,7 +11,8 @@ from torch.distributions import Independent, Normal
 
 from latentia.abilities import HasPosterior
 from latentia.errors import UserError
-from latentia.explore.walks import information, walks
+from latentia.explore.latent import information
+from latentia.explore.walks import walks
 
 
 class Decoder:

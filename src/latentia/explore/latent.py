@@ -11,12 +11,10 @@ from typing import Literal, Protocol
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
-from torch.distributions import Independent, Normal
 
 from latentia.abilities import Decodes, Encodes, HasPosterior
 from latentia.errors import UserError
 from latentia.maths.chunks import device_of, in_chunks
-from latentia.maths.divergences import kl_to_standard_normal
 
 How = Literal["linear", "spherical"]
 
@@ -142,17 +140,31 @@ def traverse(
     return decode(model, walks)
 
 
+def information(model: HasPosterior, x: Tensor) -> Tensor:
+    """How much each latent tells about an example, `(B, …) -> (d,)`, nats, whatever the prior.
+
+    ½ ln(1 + Var_x(μ_i) / E_x(σ_i²)), the capacity of a Gaussian channel that carries the posterior
+    means μ over noise of the posterior's own variance: 0 for a latent that ignores the data. (The
+    numerator is the activity of Burda et al. 2016, eq. 15.)
+    """
+
+    def moments(rows: Tensor) -> Tensor:
+        posterior = model.posterior(rows)
+        return torch.stack([posterior.mean, posterior.variance], 1)
+
+    means, variances = in_chunks(moments, x.cpu(), device=device_of(model)).unbind(1)
+    signal = means.var(0, correction=0) / variances.mean(0).clamp(min=1e-12)
+    return 0.5 * torch.log1p(signal)
+
+
 def latent_weights(model: Encodes, x: Tensor) -> Tensor:
     """How much each latent matters on these examples, `(B, …) -> (d,)`, ≥ 0.
 
-    With a factorised normal posterior: KL(q(z_i|x) ‖ N(0, 1)) in nats, averaged over x; a latent
-    that the model does not use has none. Else, for models that decode: mean squared change of the
+    With a posterior: its `information`. Else, for models that decode: mean squared change of the
     decoded data when z_i moves by one standard deviation of the encodings. Else: variance of z_i.
     """
     if isinstance(model, HasPosterior):
-        kl = in_chunks(lambda c: _factor_kl(model, c), x.cpu(), device=device_of(model))
-        if kl.shape[1]:
-            return kl.mean(0)
+        return information(model, x)
     z = encode(model, x)
     spread = z.std(0, correction=0)
     if not isinstance(model, Decodes):
@@ -201,12 +213,3 @@ def manifold(model: Decodes, n: int = 20) -> Tensor:
     at = torch.special.ndtri((torch.arange(n) + 0.5) / n)
     rows, columns = torch.meshgrid(at.flip(0), at, indexing="ij")
     return decode(model, torch.stack([columns, rows], -1))
-
-
-def _factor_kl(model: HasPosterior, x: Tensor) -> Tensor:
-    """`(B, d)` nats; no columns where the posterior is not a product of normals."""
-    posterior = model.posterior(x)
-    base = posterior.base_dist if isinstance(posterior, Independent) else posterior
-    if not isinstance(base, Normal) or base.loc.ndim != 2:
-        return torch.zeros(len(x), 0)
-    return kl_to_standard_normal(base.loc, 2 * base.scale.log())

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from latentia.abilities import Decodes, Encodes, HasPosterior
 from latentia.explore.latent import active_dimensions, decode, encode, traverse
-from latentia.maths.chunks import device_of, in_chunks
 from latentia.seeds import mixed_seed
 
 MOST_PROBED = 256
@@ -54,30 +53,12 @@ def walks(
     return chosen, traverse(model, start, chosen, span, steps, center=middle, scale=unit)
 
 
-def information(model: HasPosterior, x: Tensor) -> Tensor:
-    """How much each latent tells about an example, `(B, …) -> (d,)`, nats, whatever the prior.
-
-    ½ ln(1 + Var_x(μ_i) / E_x(σ_i²)), the capacity of a Gaussian channel that carries the posterior
-    means μ over noise of the posterior's own variance: 0 for a latent that ignores the data. (The
-    numerator is the activity of Burda et al. 2016, eq. 15.)
-    """
-
-    def moments(rows: Tensor) -> Tensor:
-        posterior = model.posterior(rows)
-        return torch.stack([posterior.mean, posterior.variance], 1)
-
-    means, variances = in_chunks(moments, x.cpu(), device=device_of(model)).unbind(1)
-    signal = means.var(0, correction=0) / variances.mean(0).clamp(min=1e-12)
-    return 0.5 * torch.log1p(signal)
-
-
 def _active(model: Encodes, x: Tensor) -> list[int]:
     """By weight; in the order given where there are too many latents to probe."""
-    if isinstance(model, HasPosterior):
-        return information(model, x).argsort(descending=True, stable=True).tolist()
-    if isinstance(model, Decodes) and model.latent_dim > MOST_PROBED:
+    cheap = isinstance(model, HasPosterior)
+    if not cheap and isinstance(model, Decodes) and model.latent_dim > MOST_PROBED:
         return list(range(model.latent_dim))
-    return active_dimensions(model, x[:64]).tolist()
+    return active_dimensions(model, x if cheap else x[:64]).tolist()
 
 
 def _stirring(model: Decodes, z: Tensor) -> list[int]:

@@ -15,11 +15,12 @@ from latentia.abilities import Decodes, Encodes, HasPosterior, Samples
 from latentia.explore.latent import (
     between,
     decode,
+    information,
     interpolate,
     latent_map,
     reconstruct,
 )
-from latentia.explore.walks import MOST_PROBED, information, walks
+from latentia.explore.walks import MOST_PROBED, walks
 from latentia.metrics.copies import nearest_training
 from latentia.metrics.reconstruction import pca_baseline
 from latentia.report.draw import bars, labelled_map
