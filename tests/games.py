@@ -24,7 +24,7 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     ("gan", "image"): {"latent": 4, "width": 8, "sparse": 2},
     ("gan", "vector"): {"latent": 4, "width": 16, "sparse": 2},
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
-    ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4},
+    ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
 }
 
 CASES = [(name, kind) for name, family in FAMILIES.items() for kind in family.kinds]

@@ -130,7 +130,7 @@ def plan(
     run = Run(
         folder=Path(out) if out is not None else free_folder(model, source),
         family=model,
-        settings=settings,
+        settings=settings.resolved(dataset.spec),
         spec=dataset.spec,
         options=options,
         source=source,
@@ -192,7 +192,7 @@ def _train(
     world: int,
     silent: bool,
 ) -> None:
-    batch = run.settings.batch_size
+    batch = run.settings.known("batch_size")
     if batch % world:
         raise UserError(f"batch_size={batch} cannot be shared by {world} processes.")
     with contextlib.ExitStack() as stack:
@@ -221,13 +221,13 @@ def build_trainer(
         objective = recipe(run.family).build_objective(model, run.spec, run.settings)
     for player in objective.players.values():
         player.modules.to(device)
-    settings = run.settings
-    stream = Stream(dataset, settings.batch_size, run.seed, str(device), flip=settings.flip)
+    settings, batch_size = run.settings, run.settings.known("batch_size")
+    stream = Stream(dataset, batch_size, run.seed, str(device), flip=settings.flip)
     return Trainer(
         model,
         objective,
         stream,
-        settings.batch_size,
+        batch_size,
         run.budget,
         settings.course(),
         run.folder,

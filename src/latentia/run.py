@@ -86,11 +86,12 @@ class Run:
             settings = parse_settings(
                 recipe(facts["family"]).settings, facts["settings"], facts["family"]
             )
+            spec = DataSpec.from_json(facts["spec"])
             return cls(
                 folder=path,
                 family=facts["family"],
-                settings=settings,
-                spec=DataSpec.from_json(facts["spec"]),
+                settings=settings.resolved(spec),
+                spec=spec,
                 options=DataOptions(**facts["options"]),
                 source=facts["source"],
                 seed=facts["seed"],

@@ -50,10 +50,16 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _settings(name: str) -> list[dict[str, Any]]:
-    fields = family(name).recipe().settings.model_fields
+    settings = family(name).recipe().settings
     return [
-        {"name": key, "type": _type(field), "default": field.default, "about": field.description}
-        for key, field in fields.items()
+        {
+            "name": key,
+            "type": _type(field),
+            "default": field.default,
+            "by_kind": {k: open_[key] for k, open_ in settings.BY_KIND.items() if key in open_},
+            "about": field.description,
+        }
+        for key, field in settings.model_fields.items()
     ]
 
 
@@ -84,7 +90,7 @@ def _print_settings(facts: dict[str, Any]) -> None:
     console.print("Abilities: " + ", ".join(facts["abilities"]))
     table = Table("--set", "default", "what it does", "type", box=None)
     for setting in facts["settings"]:
-        row = (setting["name"], str(setting["default"]), setting["about"], setting["type"])
+        row = (setting["name"], _default(setting), setting["about"], setting["type"])
         table.add_row(*(escape(cell or "") for cell in row))
     console.print(table)
 
@@ -102,3 +108,8 @@ def doctor(json: JsonFlag = False) -> None:
             ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         )
         print(f"{name.replace('_', ' '):<18} {shown}")
+
+
+def _default(setting: dict[str, Any]) -> str:
+    by_kind = ", ".join(f"{value} ({kind}s)" for kind, value in setting["by_kind"].items())
+    return by_kind or str(setting["default"])

@@ -30,7 +30,7 @@ class AutoencoderSettings(CoderSettings):
 
 def build_model(spec: DataSpec, settings: AutoencoderSettings) -> Autoencoder:
     """An encoder to `latent` numbers and a decoder back."""
-    latent = settings.latent_for(spec)
+    latent = settings.known("latent")
     return Autoencoder(
         build_encoder(spec, settings, latent),
         build_decoder(spec, settings, latent, 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
@@ -16,7 +16,15 @@ from latentia.training.trainer import Course
 
 
 class CommonSettings(BaseModel):
-    """Settings of every family: the data, the pace, the averaging."""
+    """Settings of every family: the data, the pace, the averaging.
+
+    What is None by default and depends on the kind of data stands in `BY_KIND`.
+    """
+
+    BY_KIND: ClassVar[dict[str, dict[str, Any]]] = {
+        "image": {"batch_size": 128},
+        "vector": {"batch_size": 128},
+    }
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +37,7 @@ class CommonSettings(BaseModel):
         "none", description="static: each pixel drawn once, probability = intensity"
     )
     flip: bool = Field(False, description="also show left-right mirrored images")
-    batch_size: int = Field(128, ge=1, description="examples per step")
+    batch_size: int | None = Field(None, ge=1, description="examples per step")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the forward passes; auto: bfloat16 where hardware gains by it"
     )
@@ -38,6 +46,23 @@ class CommonSettings(BaseModel):
     ema_gamma: float = Field(
         17.0, ge=0, description="exponent of the weight average; larger forgets sooner"
     )
+
+    def resolved(self, spec: DataSpec) -> Self:
+        """The same settings with every default that depends on the data filled in."""
+        chosen = self.by_data(spec)
+        return self.model_copy(
+            update={key: value for key, value in chosen.items() if getattr(self, key) is None}
+        )
+
+    def known(self, key: str) -> Any:
+        """The value of a setting that `resolved` has filled in."""
+        value = getattr(self, key)
+        assert value is not None, f"{key} is open: settings are built from after resolved(spec)"
+        return value
+
+    def by_data(self, spec: DataSpec) -> dict[str, Any]:
+        """Defaults of what was left open, for this data."""
+        return self.BY_KIND[spec.kind]
 
     def options(self, seed: int = 0) -> DataOptions:
         """How the data is opened under these settings."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 from torch import nn
 
@@ -14,30 +16,30 @@ from latentia.recipes.base import CommonSettings
 class CoderSettings(CommonSettings):
     """What every family with an encoder and a decoder lets one choose."""
 
-    latent: int | None = Field(
-        None, ge=1, description="latent dimensions; none: 40 for images, half the features else"
-    )
-    width: int | None = Field(
-        None, ge=4, description="channels or hidden units; none: by kind of data"
-    )
-    depth: int = Field(2, ge=1, description="residual blocks or hidden layers")
+    BY_KIND = {  # noqa: RUF012
+        "image": {"batch_size": 128, "latent": 40, "width": 64},
+        "vector": {"batch_size": 128, "width": 256},
+    }
+
+    latent: int | None = Field(None, ge=1, description="latent dimensions; vectors: half theirs")
+    width: int | None = Field(None, ge=4, description="channels at the coarsest, or hidden units")
+    depth: int = Field(2, ge=1, description="residual blocks at the coarsest, or hidden layers")
     lr: float = Field(2e-3, gt=0, description="peak learning rate")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay (AdamW)")
 
-    def latent_for(self, spec: DataSpec) -> int:
-        """The latent size for this data."""
-        if self.latent is not None:
-            return self.latent
-        return 40 if spec.kind == "image" else max(2, min(32, spec.dims // 2))
+    def by_data(self, spec: DataSpec) -> dict[str, Any]:
+        """Vectors get half as many latents as features, 2 to 32."""
+        return {"latent": max(2, min(32, spec.dims // 2)), **super().by_data(spec)}
 
 
 def build_encoder(spec: DataSpec, settings: CoderSettings, out_features: int) -> nn.Module:
     """`(B, …) -> (B, out_features)` for images or vectors."""
     if spec.kind == "image":
         c, h, w = spec.shape
-        return ImageEncoder((c, h, w), out_features, **_shape(settings))
-    width = settings.width or 256
-    return MLP(spec.dims, [width] * settings.depth, out_features)
+        return ImageEncoder(
+            (c, h, w), out_features, width=settings.known("width"), depth=settings.depth
+        )
+    return MLP(spec.dims, [settings.known("width")] * settings.depth, out_features)
 
 
 def build_decoder(
@@ -46,11 +48,9 @@ def build_decoder(
     """`(B, latent) -> (B, values · params_per_value, …)` for images or vectors."""
     if spec.kind == "image":
         c, h, w = spec.shape
-        return ImageDecoder(latent, (c, h, w), c * params_per_value, **_shape(settings))
-    width = settings.width or 256
-    return MLP(latent, [width] * settings.depth, spec.dims * params_per_value)
-
-
-def _shape(settings: CoderSettings) -> dict[str, int]:
-    chosen = {"depth": settings.depth}
-    return chosen if settings.width is None else {**chosen, "width": settings.width}
+        out = c * params_per_value
+        return ImageDecoder(
+            latent, (c, h, w), out, width=settings.known("width"), depth=settings.depth
+        )
+    hidden = [settings.known("width")] * settings.depth
+    return MLP(latent, hidden, spec.dims * params_per_value)

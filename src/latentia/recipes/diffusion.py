@@ -17,15 +17,19 @@ from latentia.recipes.base import CommonSettings, Recipe
 class DiffusionSettings(CommonSettings):
     """Settings of the family `diffusion`."""
 
+    BY_KIND = {  # noqa: RUF012
+        "image": {"batch_size": 64, "width": (64, 128), "depth": (4, 6), "guidance": 2.0},
+        "vector": {"batch_size": 128, "width": (128,), "depth": (4,), "guidance": 1.0},
+    }
+
     width: tuple[int, ...] | None = Field(
-        None, description="channels by level, fine to coarse, or hidden units; none: by kind"
+        None, description="channels by level, fine to coarse, or hidden units"
     )
     depth: tuple[int, ...] | None = Field(
-        None, description="residual blocks by level, or in all; none: by kind"
+        None, description="residual blocks by level, or in all"
     )
     patch: int = Field(0, ge=0, description="side of pixel tiles folded into channels; 0: by size")
     attention: bool = Field(False, description="self-attention at the coarsest level (images)")
-    batch_size: int = Field(64, ge=1, description="examples per step")
     warmup: float = Field(0.05, ge=0, le=0.5, description="budget share of learning-rate rise")
     lr: float = Field(2e-3, gt=0, description="peak learning rate")
     sigma_min: float = Field(0.02, gt=0, description="lowest noise level sampled")
@@ -34,7 +38,7 @@ class DiffusionSettings(CommonSettings):
     p_std: float = Field(1.2, gt=0, description="standard deviation of ln σ in training")
     steps: int = Field(18, ge=2, description="default sampler steps")
     guidance: float | None = Field(
-        None, ge=0, description="push from an early copy of the network; 1: off; none: 2 for images"
+        None, ge=0, description="push away from an early copy of the network; 1: off"
     )
     guide_until: float = Field(
         0.1, gt=0, le=1, description="budget share at which the early copy stops learning"
@@ -52,21 +56,21 @@ def build_model(spec: DataSpec, settings: DiffusionSettings) -> Denoiser:
         settings.sigma_min,
         settings.sigma_max,
         settings.steps,
-        settings.guidance if settings.guidance is not None else (2.0 if image else 1.0),
+        settings.known("guidance"),
         settings.precision,
     )
 
 
 def build_net(spec: DataSpec, settings: DiffusionSettings) -> nn.Module:
     """The raw network F(x, noise)."""
-    width, depth = settings.width, settings.depth
+    width, depth = settings.known("width"), settings.known("depth")
     if spec.kind == "vector":
-        return PointDenoiser(spec.dims, width=(width or (128,))[0], depth=(depth or (4,))[0])
+        return PointDenoiser(spec.dims, width=width[0], depth=depth[0])
     c, h, w = spec.shape
     return UNet(
         (c, h, w),
-        width=width or (64, 128),
-        depth=depth or (4, 6),
+        width=width,
+        depth=depth,
         patch=settings.patch,
         attention=settings.attention,
     )

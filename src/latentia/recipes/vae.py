@@ -38,7 +38,7 @@ class VAESettings(CoderSettings):
 
 def build_model(spec: DataSpec, settings: VAESettings) -> VAE:
     """Encoder, decoder and likelihood chosen from the data's kind."""
-    latent, likelihood = settings.latent_for(spec), build_likelihood(spec, settings)
+    latent, likelihood = settings.known("latent"), build_likelihood(spec, settings)
     return VAE(
         build_encoder(spec, settings, 2 * latent),
         build_decoder(spec, settings, latent, likelihood.params_per_value),

@@ -56,7 +56,7 @@ class Course:
 
     precision: str = "auto"
     warmup: float = 0.02
-    hold: float = 0.0
+    hold: float = 0.3
     ema_gamma: float = 17.0
     checkpoint_seconds: float = 60.0
 
