@@ -37,7 +37,6 @@ from latentia.training.log import FILE, read_rows
 from latentia.training.trainer import Batches, Trainer
 
 CPU = torch.device("cpu")
-NO_PENALTY = 10**9  # steps between gradient penalties: none after the warm-up
 
 
 class Stamped:
@@ -106,7 +105,7 @@ def dcgan_trainer(run: Run, data: Dataset) -> Trainer:
         "critic": Player(critic, 2e-4, (0.5, 0.999)),
         "generator": Player(model, 2e-4, (0.5, 0.999)),
     }
-    game = Adversarial(model, critic, players, "minimax", (0.0, 0.0), NO_PENALTY)
+    game = Adversarial(model, critic, players, "minimax", gamma=(0.0, 0.0), sparse=1)
     return _trainer(run, data, model, game)
 
 
@@ -133,7 +132,12 @@ def unet_trainer(run: Run, data: Dataset) -> Trainer:
 
 
 # diffusers' U-Net has 3,940,547 parameters and attends at its lowest resolution, as this does
-UNET: dict[str, Any] = {"width": (64, 160), "depth": (4, 6), "attention": True}
+UNET: dict[str, Any] = {
+    "width": (64, 160),
+    "depth": (4, 6),
+    "attention": True,
+    "guidance": 1.0,
+}
 
 BENCHMARKS: dict[str, tuple[str, dict[str, Any], Callable[[Run, Dataset], Trainer]]] = {
     "vae": ("vae", {"likelihood": "bernoulli", "latent": 16}, vae_trainer),

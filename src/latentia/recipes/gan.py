@@ -53,6 +53,9 @@ class GANSettings(CommonSettings):
     sparse: int | None = Field(
         None, ge=1, description="penalties are taken on every so many-th example of a batch"
     )
+    truncation: float = Field(
+        1.0, gt=0, description="scale of the noise of samples; below 1: better, less varied"
+    )
     lr: float | None = Field(None, gt=0, description="peak learning rate of the generator")
     critic_lr: float | None = Field(None, gt=0, description="of the critic; none: the same")
 
@@ -64,6 +67,7 @@ def build_model(spec: DataSpec, settings: GANSettings) -> Generator:
         settings.known("latent"),
         Standardise(spec.center, spec.scale),
         bounded=spec.kind == "image",
+        truncation=settings.truncation,
     )
 
 
