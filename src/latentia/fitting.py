@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -202,8 +203,8 @@ def _train(
             trainer.resume()
         finished = trainer.run()
     if not finished and not silent:
-        source = run.source or "DATA"
-        say(f"Stopped and saved. Go on with: latentia fit {source} --out {run.folder} --resume")
+        words = ["latentia", "fit", run.source or "DATA", "--out", str(run.folder), "--resume"]
+        say(f"Stopped and saved. Go on with: {shlex.join(words)}")
 
 
 def build_trainer(
