@@ -20,7 +20,7 @@ from latentia.maths.randomness import seeded_noise
 from latentia.nn.likelihoods import Likelihood
 from latentia.nn.standardise import Standardise
 
-DECODES_AT_ONCE = 4096  # rows; bounds the memory of importance sampling
+DECODES_AT_ONCE = 512  # rows; activations stay in the cache, twice as fast as thousands
 
 
 class Prior(Protocol):

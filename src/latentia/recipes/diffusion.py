@@ -18,7 +18,7 @@ class DiffusionSettings(CommonSettings):
     """Settings of the family `diffusion`."""
 
     BY_KIND = {  # noqa: RUF012
-        "image": {"batch_size": 64, "width": (64, 128), "depth": (4, 6), "guidance": 2.0},
+        "image": {"batch_size": 64, "width": (64, 128), "depth": (4, 6), "guidance": 2.5},
         "vector": {"batch_size": 128, "width": (128,), "depth": (4,), "guidance": 1.0},
     }
 
