@@ -42,7 +42,7 @@ OTHER: dict[str, Any] = {
     "gamma": 9.0,
     "gamma_end": 5.0,
     "sparse": 1,
-    "truncation": 0.5,
+    "candidates": 1,
     "critic_lr": 2e-3,
     "guidance": 5.0,
     "guide_until": 0.9,

@@ -23,12 +23,12 @@ class GANSettings(CommonSettings):
         "image": {
             "batch_size": 32,
             "latent": 64,
-            "width": 64,
+            "width": 32,
             "depth": 1,
             "gamma": 2.0,
             "gamma_end": 0.2,
             "sparse": 4,
-            "lr": 7e-4,
+            "lr": 1e-3,
         },
         "vector": {
             "batch_size": 256,
@@ -53,21 +53,22 @@ class GANSettings(CommonSettings):
     sparse: int | None = Field(
         None, ge=1, description="penalties are taken on every so many-th example of a batch"
     )
-    truncation: float = Field(
-        1.0, gt=0, description="scale of the noise of samples; below 1: better, less varied"
+    candidates: int = Field(
+        2, ge=1, description="each sample is the one of so many that the critic prefers; 1: any"
     )
     lr: float | None = Field(None, gt=0, description="peak learning rate of the generator")
     critic_lr: float | None = Field(None, gt=0, description="of the critic; none: the same")
 
 
 def build_model(spec: DataSpec, settings: GANSettings) -> Generator:
-    """The generator; the critic belongs to the game and is not shipped."""
+    """The generator, and the critic where it helps to choose among candidates."""
     return Generator(
         _generator_net(spec, settings),
         settings.known("latent"),
         Standardise(spec.center, spec.scale),
         bounded=spec.kind == "image",
-        truncation=settings.truncation,
+        critic=build_critic(spec, settings) if settings.candidates > 1 else None,
+        candidates=settings.candidates,
     )
 
 
@@ -94,10 +95,10 @@ def _size(settings: GANSettings) -> dict[str, int]:
 def build_objective(model: nn.Module, spec: DataSpec, settings: GANSettings) -> Adversarial:
     """Generator and critic, each with an optimiser of its own."""
     assert isinstance(model, Generator)
-    critic, rate = build_critic(spec, settings), settings.known("lr")
+    critic, rate = model.critic or build_critic(spec, settings), settings.known("lr")
     players = {
         "critic": Player(critic, settings.critic_lr or rate, (0.0, 0.99)),
-        "generator": Player(model, rate, (0.0, 0.99)),
+        "generator": Player(model.net, rate, (0.0, 0.99)),
     }
     gamma = (settings.known("gamma"), settings.known("gamma_end"))
     return Adversarial(model, critic, players, settings.loss, gamma, settings.known("sparse"))
