@@ -1,6 +1,6 @@
 """The picture of the README: samples of several finished runs side by side, not selected.
 
-    python benchmarks/pictures.py OUT.png TITLE=RUN [TITLE=RUN …]
+python benchmarks/pictures.py OUT.png TITLE=RUN [TITLE=RUN …]
 """
 
 from __future__ import annotations

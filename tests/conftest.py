@@ -10,6 +10,8 @@ import pytest
 
 from dirty_images import build_dirty_folder
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: more threads only wait
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

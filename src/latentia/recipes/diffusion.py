@@ -25,9 +25,7 @@ class DiffusionSettings(CommonSettings):
     width: tuple[int, ...] | None = Field(
         None, description="channels by level, fine to coarse, or hidden units"
     )
-    depth: tuple[int, ...] | None = Field(
-        None, description="residual blocks by level, or in all"
-    )
+    depth: tuple[int, ...] | None = Field(None, description="residual blocks by level, or in all")
     patch: int = Field(0, ge=0, description="side of pixel tiles folded into channels; 0: by size")
     attention: bool = Field(False, description="self-attention at the coarsest level (images)")
     warmup: float = Field(0.05, ge=0, le=0.5, description="budget share of learning-rate rise")
