@@ -27,7 +27,7 @@ def test_the_preferred_candidate_is_the_sample() -> None:
     best, first = chosen.sample(seeds), plain.sample(seeds)
     judged = [Mean()(Standardise((5.0, 5.0), (2.0, 2.0))(x)) for x in (best, first)]
     assert (judged[0] >= judged[1] - 1e-6).all()  # the plain sample is the first candidate
-    assert judged[0].mean() > judged[1].mean() + 0.3
+    assert judged[0].mean() > judged[1].mean() + 0.2
 
 
 def test_a_critic_that_knows_nothing_changes_no_distribution() -> None:

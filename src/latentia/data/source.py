@@ -19,6 +19,7 @@ HELD_OUT = 0.1
 _BINARIZE_SEEDS = {"train": 0, "test": 1, "val": 2}
 _CHUNK_ROWS = 4096
 _MOMENT_ROWS = 10_000
+_MOMENT_VALUES = 1 << 15
 _CHUNK_BYTES = 1 << 24
 
 
@@ -186,7 +187,9 @@ def _require_finite(source: Source) -> None:
 def _pixel_moments(values: np.ndarray) -> dict[str, float]:
     """Mean and standard deviation in [-1, 1], over at most 10,000 rows spread over all."""
     rows = values[:: -(-len(values) // _MOMENT_ROWS)]
-    counts = np.bincount(rows.reshape(-1), minlength=256) / rows.size
+    step = max(1, _MOMENT_VALUES // rows[0].size)  # counting widens to 64 bits: little at a time
+    parts = (rows[i : i + step].reshape(-1) for i in range(0, len(rows), step))
+    counts = sum(np.bincount(part, minlength=256) for part in parts) / rows.size
     levels = np.linspace(-1, 1, 256)
     mean = float(counts @ levels)
     spread = float(np.sqrt(counts @ np.square(levels - mean)))
