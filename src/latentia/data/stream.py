@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from latentia.data.spec import Dataset, to_unit
@@ -57,7 +58,7 @@ class Stream:
         self.device = torch.device(device)
         self._dataset, self._seed = dataset, seed
         self._flip = flip and dataset.spec.kind == "image"
-        self._orders: dict[int, np.ndarray] = {}
+        self._orders: dict[int, Tensor] = {}
         self._labels = None if dataset.labels is None else torch.from_numpy(dataset.labels.copy())
         self._resident: Tensor | None = None
         self._ahead: tuple[_Key, Future[Tensor]] | None = None
@@ -77,18 +78,22 @@ class Stream:
         if self._flip:
             chosen = self._share(self._flips(step), rank, world).nonzero().flatten()
             _mirror(rows, chosen.to(self.device))
-        labels = None if self._labels is None else self._labels[index].to(self.device)
+        labels = self._labels
+        if labels is not None:
+            labels = labels.index_select(0, index).to(self.device)
         return Batch(to_unit(rows), labels, index.to(self.device))
 
     def rows_at(self, step: int, rank: int = 0, world: int = 1) -> Tensor:
         """The rows of that batch, int64 on the CPU."""
         n, places = len(self._dataset), []
         start, stop = step * self.batch_size, (step + 1) * self.batch_size
+        if start // n == (stop - 1) // n:  # within one epoch: a slice
+            order, first = self._order(start // n), start // n * n
+            return self._share(order[start - first : stop - first], rank, world)
         for epoch in range(start // n, (stop - 1) // n + 1):
             order = self._order(epoch)
             places.append(order[max(0, start - epoch * n) : stop - epoch * n])
-        rows = torch.from_numpy(np.concatenate(places))
-        return self._share(rows, rank, world)
+        return self._share(torch.cat(places), rank, world)
 
     def epoch_at(self, step: int) -> float:
         """Passes over the data completed before batch `step`."""
@@ -109,13 +114,13 @@ class Stream:
         part = len(whole) // world
         return whole[rank * part : (rank + 1) * part]
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _order(self, epoch: int) -> Tensor:
         if epoch not in self._orders:
             # a batch touches neighbouring epochs, and the one read ahead perhaps the next
             for old in [e for e in self._orders if abs(e - epoch) > 1]:
                 del self._orders[old]
             random = np.random.default_rng([self._seed, epoch])
-            self._orders[epoch] = random.permutation(len(self._dataset))
+            self._orders[epoch] = torch.from_numpy(random.permutation(len(self._dataset)))
         return self._orders[epoch]
 
     def _flips(self, step: int) -> Tensor:
@@ -124,7 +129,7 @@ class Stream:
 
     def _rows(self, index: Tensor, key: _Key) -> Tensor:
         if self._resident is not None:
-            return self._resident.index_select(0, index.to(self.device))
+            return _gather(self._resident, index.to(self.device))
         ready = self._ahead[1].result() if self._ahead and self._ahead[0] == key else None
         rows = self._read(index) if ready is None else ready
         step, rank, world = key
@@ -145,6 +150,13 @@ class Stream:
 def _owned(values: np.ndarray) -> Tensor:
     """The array as a tensor, in memory of its own where it is a read-only map."""
     return torch.from_numpy(values if values.flags.writeable else np.array(values))
+
+
+def _gather(rows: Tensor, index: Tensor) -> Tensor:
+    """`rows[index]`; the look-up of embeddings is the fastest gather of flat float rows."""
+    if not rows.is_floating_point():
+        return rows.index_select(0, index)
+    return F.embedding(index, rows.flatten(1)).view(-1, *rows.shape[1:])
 
 
 def _mirror(rows: Tensor, chosen: Tensor) -> None:
