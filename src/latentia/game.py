@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -17,22 +18,35 @@ Terms = dict[str, Tensor]
 """Named scalar loss terms of one turn; the player descends on their sum."""
 
 
+def to_unit(values: Tensor) -> Tensor:
+    """uint8 levels 0…255 to float32 [-1, 1]; floats pass unchanged."""
+    return values.float().mul_(2 / 255).sub_(1) if values.dtype == torch.uint8 else values.float()
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some examples on the training device.
 
     Attributes:
-        x: float32, images `(B, C, H, W)` in [-1, 1], vectors `(B, features)` in their own units.
+        values: rows as they are stored: uint8 images `(B, C, H, W)`, or float32.
         labels: int64 `(B,)`, or None where the data has none.
         index: int64 `(B,)`, row of each example in its data set.
     """
 
-    x: Tensor
+    values: Tensor
     labels: Tensor | None
     index: Tensor
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.values)
+
+    @cached_property
+    def x(self) -> Tensor:
+        """float32, images `(B, C, H, W)` in [-1, 1], vectors `(B, features)` in their own units.
+
+        Scaled when first asked for, as part of the step and on its device.
+        """
+        return to_unit(self.values)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from latentia.game import Batch
+from latentia.game import to_unit as to_unit
 
 Binarize = Literal["none", "static"]
 
@@ -126,12 +127,7 @@ class Dataset:
         labels = None
         if self.labels is not None:
             labels = torch.from_numpy(self.labels[rows.numpy()]).to(device)
-        return Batch(to_unit(values), labels, rows.to(device))
-
-
-def to_unit(values: Tensor) -> Tensor:
-    """uint8 levels 0…255 to float32 [-1, 1]; floats pass unchanged."""
-    return values.float().mul_(2 / 255).sub_(1) if values.dtype == torch.uint8 else values.float()
+        return Batch(values, labels, rows.to(device))
 
 
 def to_levels(x: Tensor) -> Tensor:

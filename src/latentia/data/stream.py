@@ -6,15 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from latentia.data.spec import Dataset, to_unit
+from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.game import Batch
 
 RESIDENT_BYTES = 1 << 30
-FLOAT_BYTES = 1 << 28  # small data are kept scaled: a batch is then one gather
 _FLIP_STREAM = 1  # tells the flips' random numbers from the permutations'
 _Key = tuple[int, int, int]
 
@@ -26,8 +24,7 @@ class Stream:
     [k·B, (k+1)·B) of that sequence, so a batch may straddle two epochs and none is ragged.
     Nothing depends on what was asked before: a resumed run reads on where it stopped.
 
-    Data up to 1 GiB is kept on the device, images as they are stored (uint8) or, up to 256 MiB,
-    scaled already; larger data is read
+    Data up to 1 GiB is kept on the device as it is stored (uint8 images); larger data is read
     from its memory map, in order of rows, one batch ahead in a thread.
 
     Args:
@@ -64,8 +61,7 @@ class Stream:
         self._ahead: tuple[_Key, Future[Tensor]] | None = None
         self._thread: ThreadPoolExecutor | None = None
         if dataset.values.nbytes <= resident_bytes:
-            rows = _owned(dataset.values).to(self.device)
-            self._resident = to_unit(rows) if 4 * rows.nbytes <= FLOAT_BYTES else rows
+            self._resident = _owned(dataset.values).to(self.device)
 
     def batch_at(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """Batch `step`, or the contiguous share of process `rank` of `world` in it.
@@ -81,7 +77,7 @@ class Stream:
         labels = self._labels
         if labels is not None:
             labels = labels.index_select(0, index).to(self.device)
-        return Batch(to_unit(rows), labels, index.to(self.device))
+        return Batch(rows, labels, index.to(self.device))
 
     def rows_at(self, step: int, rank: int = 0, world: int = 1) -> Tensor:
         """The rows of that batch, int64 on the CPU."""
@@ -129,7 +125,7 @@ class Stream:
 
     def _rows(self, index: Tensor, key: _Key) -> Tensor:
         if self._resident is not None:
-            return _gather(self._resident, index.to(self.device))
+            return self._resident.index_select(0, index.to(self.device))
         ready = self._ahead[1].result() if self._ahead and self._ahead[0] == key else None
         rows = self._read(index) if ready is None else ready
         step, rank, world = key
@@ -150,13 +146,6 @@ class Stream:
 def _owned(values: np.ndarray) -> Tensor:
     """The array as a tensor, in memory of its own where it is a read-only map."""
     return torch.from_numpy(values if values.flags.writeable else np.array(values))
-
-
-def _gather(rows: Tensor, index: Tensor) -> Tensor:
-    """`rows[index]`; the look-up of embeddings is the fastest gather of flat float rows."""
-    if not rows.is_floating_point():
-        return rows.index_select(0, index)
-    return F.embedding(index, rows.flatten(1)).view(-1, *rows.shape[1:])
 
 
 def _mirror(rows: Tensor, chosen: Tensor) -> None:
