@@ -135,7 +135,7 @@ def test_functions_are_short() -> None:
     "module", [m.name for m in pkgutil.walk_packages([str(SOURCE)], prefix="latentia.")]
 )
 def test_every_module_imports(module: str) -> None:
-    importlib.import_module(module)
+    assert importlib.import_module(module).__name__ == module
 
 
 def test_help_is_quick_and_imports_nothing_heavy() -> None:

@@ -132,3 +132,9 @@ def test_text_is_read_as_the_field_wants_it() -> None:
         "guidance": None,
         "p_mean": -0.5,
     }
+
+
+def test_vectors_have_one_level(tmp_path: Path) -> None:
+    run, _ = tiny_run("diffusion", "vector", tmp_path, width=(16, 32))
+    with pytest.raises(UserError, match="one level"):
+        run.build()

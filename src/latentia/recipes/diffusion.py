@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from latentia.data.spec import DataSpec
+from latentia.errors import UserError
 from latentia.game import Player
 from latentia.models.denoiser import Denoiser
 from latentia.nn.standardise import Standardise
@@ -63,6 +64,8 @@ def build_net(spec: DataSpec, settings: DiffusionSettings) -> nn.Module:
     """The raw network F(x, noise)."""
     width, depth = settings.known("width"), settings.known("depth")
     if spec.kind == "vector":
+        if len(width) != 1 or len(depth) != 1:
+            raise UserError("Vectors have one level: give one number for width and one for depth.")
         return PointDenoiser(spec.dims, width=width[0], depth=depth[0])
     c, h, w = spec.shape
     return UNet(
