@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from latentia.cli import about, data, explore, fit, judge
+from latentia.cli import about, data, explore, fit, judge, latent
 from latentia.cli.common import examples, say
 from latentia.errors import UserError
 
@@ -105,6 +105,7 @@ def root(
 
 fit.register(app)
 explore.register(app)
+app.add_typer(latent.app, name="explore")
 judge.register(app)
 app.add_typer(data.app, name="data")
 about.register(app)

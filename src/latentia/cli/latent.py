@@ -1,0 +1,9 @@
+"""`latentia explore …`: what a latent space holds, beyond single walks."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    help="Directions, arithmetic, maps and holes of a latent space.", no_args_is_help=True
+)
