@@ -35,8 +35,8 @@ def evaluate(
     metrics: Annotated[
         list[str] | None,
         typer.Option(
-            help="likelihood, fidelity, classes, reconstruction, copies, modes; again, or with "
-            "commas, for more.",
+            help="likelihood, fidelity, classes, reconstruction, latents, copies, modes; again, "
+            "or with commas, for more.",
             show_default="all that apply",
         ),
     ] = None,
@@ -91,13 +91,15 @@ def evaluate(
 
 
 def _print_figures(figures: dict[str, dict[str, Any]]) -> None:
-    from latentia.metrics.tables import conditions_of, figures_of
+    from latentia.metrics.tables import conditions_of, figures_of, words_of
 
     for name, facts in figures.items():
         print(f"{name}: {conditions_of(name, facts)}")
         for line in figures_of({name: facts}):
             other = f"   {line.reference} {line.reference_name}" if line.reference else ""
             print(f"  {line.name:<62} {line.value:>14}{other}")
+        for sentence in words_of(name, facts):
+            print(f"  {sentence}")
 
 
 def report(

@@ -15,6 +15,7 @@ from torch import Tensor
 from latentia.abilities import Decodes, Encodes, HasPosterior
 from latentia.errors import UserError
 from latentia.maths.chunks import device_of, in_chunks
+from latentia.maths.information import channel_information, posterior_moments
 
 How = Literal["linear", "spherical"]
 
@@ -143,18 +144,9 @@ def traverse(
 def information(model: HasPosterior, x: Tensor) -> Tensor:
     """How much each latent tells about an example, `(B, …) -> (d,)`, nats, whatever the prior.
 
-    ½ ln(1 + Var_x(μ_i) / E_x(σ_i²)), the capacity of a Gaussian channel that carries the posterior
-    means μ over noise of the posterior's own variance: 0 for a latent that ignores the data. (The
-    numerator is the activity of Burda et al. 2016, eq. 15.)
+    See `latentia.maths.information.channel_information`.
     """
-
-    def moments(rows: Tensor) -> Tensor:
-        posterior = model.posterior(rows)
-        return torch.stack([posterior.mean, posterior.variance], 1)
-
-    means, variances = in_chunks(moments, x.cpu(), device=device_of(model)).unbind(1)
-    signal = means.var(0, correction=0) / variances.mean(0).clamp(min=1e-12)
-    return 0.5 * torch.log1p(signal)
+    return channel_information(*posterior_moments(model.posterior, x, device_of(model)))
 
 
 def latent_weights(model: Encodes, x: Tensor) -> Tensor:

@@ -11,12 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentia.abilities import Classifies, Decodes, Encodes, HasElbo, HasLogProb, Samples
+from latentia.abilities import (
+    Classifies,
+    Decodes,
+    Encodes,
+    HasElbo,
+    HasLogProb,
+    HasPosterior,
+    Samples,
+)
 from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
 from latentia.metrics.copies import copies
 from latentia.metrics.features import FeatureExtractor, default_extractor
 from latentia.metrics.fidelity import class_shares, fidelity
+from latentia.metrics.latents import latents
 from latentia.metrics.likelihood import likelihood
 from latentia.metrics.modes import known_mixture, modes
 from latentia.metrics.reconstruction import reconstruction
@@ -208,6 +217,12 @@ METRICS: dict[str, Metric] = {
         "a model that encodes and decodes",
         lambda model, train: isinstance(model, Encodes) and isinstance(model, Decodes),
         lambda on: reconstruction(on.model, on.train, on.test, seed=on.seed),
+    ),
+    "latents": Metric(
+        "information and KL of every latent, active units, collapse named",
+        "a model with a posterior",
+        lambda model, train: isinstance(model, HasPosterior),
+        lambda on: latents(on.model, on.test, seed=on.seed),
     ),
     "copies": Metric(
         "distance of samples to their nearest training rows, next to that of test rows",

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from latentia.metrics.latents import listed
+
 Figures = Mapping[str, Any]
 
 
@@ -36,6 +38,11 @@ def figures_of(results: Mapping[str, Figures]) -> list[Line]:
 def conditions_of(name: str, facts: Figures) -> str:
     """How a metric was measured, in one sentence: sizes, split, extractor."""
     return _CONDITIONS[name](facts)
+
+
+def words_of(name: str, facts: Figures) -> list[str]:
+    """What a metric says in sentences, beside its figures: none of most."""
+    return [facts["diagnosis"], listed(facts)] if name == "latents" else []
 
 
 def _number(value: Any) -> str:
@@ -94,6 +101,16 @@ def _reconstruction(facts: Figures) -> Iterator[Line]:
             yield Line("reconstruction", name, _number(facts[key]), _number(pca[key]), other)
 
 
+def _latents(facts: Figures) -> Iterator[Line]:
+    total = str(facts["latent_dim"])
+    what = f"active units (telling {facts['threshold']:g} nats or more)"
+    yield Line("latents", what, str(facts["active_units"]), total, "latents")
+    burda = str(facts["active_units_burda"])
+    yield Line("latents", "of a posterior mean with variance over 0.01", burda, total, "latents")
+    kl = f"{_number(facts['kl_nats'])} ± {facts['kl_standard_error']:.2g}"
+    yield Line("latents", f"KL to the {facts['prior']} prior (nats)", kl)
+
+
 def _copies(facts: Figures) -> Iterator[Line]:
     for space in ("pixels", "features"):
         near, where = facts[space], "values" if space == "pixels" else "features"
@@ -141,6 +158,7 @@ _LINES = {
     "fidelity": _fidelity,
     "classes": _classes,
     "reconstruction": _reconstruction,
+    "latents": _latents,
     "copies": _copies,
     "modes": _modes,
 }
@@ -158,6 +176,7 @@ _CONDITIONS = {
         f"{f['examples']:,} test rows through {f['latent_dim']} numbers; PCA fitted on "
         f"{f['pca']['train_rows']:,} training rows"
     ),
+    "latents": lambda f: f"{f['examples']:,} test rows",
     "copies": lambda f: (
         f"{f['samples']:,} samples and {f['test_rows']:,} test rows against {f['train_rows']:,} "
         f"training rows; {_extractor(f)}"

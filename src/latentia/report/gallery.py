@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,6 @@ from latentia.abilities import Decodes, Encodes, HasPosterior, Samples
 from latentia.explore.latent import (
     between,
     decode,
-    information,
     interpolate,
     latent_map,
     reconstruct,
@@ -24,11 +24,12 @@ from latentia.explore.walks import MOST_PROBED, walks
 from latentia.metrics.copies import nearest_training
 from latentia.metrics.reconstruction import pca_baseline
 from latentia.report.draw import bars, labelled_map
-from latentia.report.page import Figure, Section
+from latentia.report.page import Figure, Section, Table
 from latentia.report.story import picture
 from latentia.report.subject import Subject, columns_for
 
 MOST_FRAMES = 15
+_KL_TO = {"standard normal": "the prior", "learned": "the nearest Gaussian"}
 
 
 def samples(subject: Subject) -> Section | None:
@@ -146,20 +147,30 @@ def latent(subject: Subject) -> Section | None:
         [Figure(html, alt, caption)],
     )
     if isinstance(model, HasPosterior):
-        section.figures.append(_activity(information(model, x[:500]).numpy(), len(x[:500])))
+        _add_activity(section, subject.latents)
     return section
 
 
-def _activity(weights: np.ndarray, n: int) -> Figure:
-    order = np.sort(weights)[::-1]
-    active = int((order > 0.01).sum())
-    alt = f"Bars of information by latent: {active} of {len(order)} exceed 0.01 nats."
-    html = bars(order, x_label="latents, by use", y_label="nats", line=None, alt=alt)
+def _add_activity(section: Section, facts: dict[str, Any]) -> None:
+    """How much each latent tells; collapse in a box."""
+    if facts["collapse"] == "none":
+        section.lead += f" {facts['diagnosis']}"
+    else:
+        section.warnings.append(facts["diagnosis"])
+    told, kl, total = facts["information_nats"], facts["kl_by_latent"], facts["latent_dim"]
+    active, n, least = facts["active_units"], facts["examples"], facts["threshold"]
+    order = sorted(range(total), key=lambda i: -told[i])
+    heights = np.array([told[i] for i in order])
+    alt = f"Bars of information by latent: {active} of {total} tell {least} nats or more."
+    html = bars(heights, x_label="latents, by use", y_label="nats", line=None, alt=alt)
     caption = (
-        f"{active} of {len(order)} latents tell examples apart (over 0.01 nats): ½ ln(1 + variance "
-        f"of the posterior means / mean posterior variance). n = {n:,} test examples."
+        f"{active} of {total} latents tell examples apart ({least} nats or more): ½ ln(1 + "
+        f"variance of the posterior means / mean posterior variance). n = {n:,} test examples."
     )
-    return Figure(html, alt, caption, "How much each latent tells")
+    section.figures.append(Figure(html, alt, caption, "How much each latent tells"))
+    rows = [(f"z{i}", f"{told[i]:.3f}", f"{kl[i]:.3f}") for i in order]
+    head = ("latent", "information (nats)", f"KL to {_KL_TO[facts['prior']]} (nats)")
+    section.tables.append(Table(head, rows, "Every latent in figures", (1, 2), folded=True))
 
 
 def traversals(subject: Subject) -> Section | None:

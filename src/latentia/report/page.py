@@ -56,6 +56,7 @@ class Section:
         key: anchor in the page.
         title: heading.
         lead: what the reader should take from it.
+        warnings: sentences about what is wrong with the model, set off in a box.
         figures: pictures, in reading order; `side_by_side` sets them in columns.
         tables: tables below them.
         code: something to copy, e.g. commands.
@@ -69,6 +70,7 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     code: str = ""
     missing: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     side_by_side: bool = False
 
 

@@ -16,6 +16,7 @@ from latentia.abilities import Decodes, Encodes, HasElbo, Samples
 from latentia.data.pictures import grid_image
 from latentia.data.spec import Dataset, DataSpec
 from latentia.metrics.evaluate import Occasion
+from latentia.metrics.latents import latents
 from latentia.report.page import FULL_WIDTH
 from latentia.run import Run
 
@@ -64,6 +65,12 @@ class Subject:
         if isinstance(self.model, Samples):
             vars(occasion)["drawn"] = self.drawn  # where its cached_property looks first
         return occasion
+
+    @cached_property
+    def latents(self) -> dict[str, Any]:
+        """What each latent carries; of models with a posterior."""
+        rows = self.encodable(seconds=2, most=1000)
+        return latents(self.model, self.test, examples=rows)
 
     @cached_property
     def drawn(self) -> Tensor:

@@ -22,6 +22,7 @@ TITLES = {
     "fidelity": "Fidelity and diversity",
     "classes": "Classes",
     "reconstruction": "Reconstruction",
+    "latents": "Latents",
     "copies": "Copies of training data",
     "modes": "Modes",
 }
@@ -65,6 +66,7 @@ def _measured(subject: Subject, name: str) -> dict[str, Any]:
     special: dict[str, Callable[[Subject], dict[str, Any]]] = {
         "likelihood": _likelihood,
         "reconstruction": _reconstruction,
+        "latents": lambda about: about.latents,
         "copies": _copies,
     }
     occasion = subject.occasion
