@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import pairwise_distances_chunked
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
 from latentia.abilities import Classifies
@@ -16,9 +14,9 @@ from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.maths.chunks import spread_rows
 from latentia.metrics.features import JUDGED_ROWS, FeatureExtractor, features_of
+from latentia.metrics.manifold import NEIGHBOURS, distances, radii
 
 CONFIDENT = 0.9
-_NEIGHBOURS = 5
 _REFERENCE_ROWS = 10_000
 _LEAST = 10
 
@@ -80,7 +78,7 @@ def kernel_distance(
     return float(mean), float(spread)
 
 
-def neighbourhoods(real: Tensor, fake: Tensor, *, k: int = _NEIGHBOURS) -> dict[str, float]:
+def neighbourhoods(real: Tensor, fake: Tensor, *, k: int = NEIGHBOURS) -> dict[str, float]:
     """Precision, recall, density and coverage from balls that reach the k-th neighbour.
 
     Precision: share of samples inside some ball about a real row. Recall: share of real rows
@@ -95,9 +93,9 @@ def neighbourhoods(real: Tensor, fake: Tensor, *, k: int = _NEIGHBOURS) -> dict[
     """
     x, y = real.double().numpy(), fake.double().numpy()
     k = min(k, len(x) - 1, len(y) - 1)
-    real_radius, fake_radius = _radii(x, k), _radii(y, k)
+    real_radius, fake_radius = radii(x, k), radii(y, k)
     inside, covered, recalled = [], [], []
-    for start, apart in _chunks(x, y):
+    for start, apart in distances(x, y):
         own = real_radius[start : start + len(apart)]
         within = apart <= own[:, None]
         inside.append(within.sum(0))
@@ -156,7 +154,7 @@ def fidelity(
         "samples": n,
         "reference_rows": len(reference),
         "split": "samples against train; floor: test against train",
-        "neighbours": min(_NEIGHBOURS, n - 1),
+        "neighbours": min(NEIGHBOURS, n - 1),
         "extractor": {"name": extractor.name, "hash": extractor.hash, "dims": extractor.dims},
     }
 
@@ -217,16 +215,3 @@ def _finite(features: Tensor) -> Tensor:
             "Train again with a lower learning rate, or take an earlier checkpoint."
         )
     return features
-
-
-def _radii(points: np.ndarray, k: int) -> np.ndarray:
-    """Distance of every point to its k-th other neighbour."""
-    return NearestNeighbors(n_neighbors=k).fit(points).kneighbors()[0][:, -1]
-
-
-def _chunks(x: np.ndarray, y: np.ndarray) -> Any:
-    """Yield (first row, distances of some rows of x to all of y), in bounded memory."""
-    start = 0
-    for apart in pairwise_distances_chunked(x, y, working_memory=64):
-        yield start, apart
-        start += len(apart)
