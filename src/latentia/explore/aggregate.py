@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import cdist
 from torch import Tensor
@@ -17,6 +18,7 @@ MOST_CODES = 2000
 _POWER = 3.0
 _FINE = 400
 _SMOOTHING = 0.06
+_LEAST_COST = 1e-12  # of equal rows: a zero would mean that there is no way
 
 
 def along(a: Tensor, b: Tensor, codes: Tensor, steps: int) -> Tensor:
@@ -53,9 +55,9 @@ def along(a: Tensor, b: Tensor, codes: Tensor, steps: int) -> Tensor:
 def _cheapest(nodes: np.ndarray) -> list[int]:
     """The chain of rows from the first to the last."""
     scale = np.linalg.norm(nodes.std(0)) or 1.0  # keeps the powers in range
-    costs = (cdist(nodes, nodes) / scale) ** _POWER
-    costs[costs == 0] = np.finfo(float).tiny  # equal rows: a zero would mean no way
-    before = dijkstra(costs, indices=0, return_predecessors=True)[1]
+    costs = np.maximum((cdist(nodes, nodes) / scale) ** _POWER, _LEAST_COST)
+    # Sparse, because of dense input dijkstra takes all below 1e-8 for "no way".
+    before = dijkstra(csr_array(costs), indices=0, return_predecessors=True)[1]
     chain = [len(nodes) - 1]
     while chain[-1] != 0:
         chain.append(int(before[chain[-1]]))
