@@ -1,0 +1,89 @@
+"""Yes-or-no facts about rows, from classes, known factors or a table beside the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from latentia.data.columns import Columns, columns_for
+from latentia.data.spec import Dataset
+from latentia.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Which rows have which attribute.
+
+    Attributes:
+        names: of the attributes.
+        values: bool `(N, len(names))`.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+    def number(self, name: str) -> int:
+        """The column of an attribute.
+
+        Raises:
+            UserError: no attribute of that name.
+        """
+        if name not in self.names:
+            raise UserError(f"There is no attribute {name!r}; {nearest(name, self.names)}")
+        return self.names.index(name)
+
+
+def attributes_of(data: Dataset, table: str | Path | None = None) -> Attributes:
+    """The attributes of a data set's rows.
+
+    A column of two values gives one attribute of the column's name, true for the higher value
+    (1 of -1/1, "yes" of "no"/"yes"). Words of three or more kinds give an attribute "column=word"
+    each; classes one of the class's own name. Numbers of three or more values, such as a sprite's
+    place, give one attribute: above the median. Columns of one value say nothing and are left out.
+
+    Args:
+        data: the rows.
+        table: a CSV about their files (`read_columns`), instead of the data's own classes and
+            factors.
+
+    Raises:
+        UserError: nothing known of the rows, and as `read_columns`.
+    """
+    columns = _own(data) if table is None else columns_for(data, table)
+    found: dict[str, np.ndarray] = {}
+    for name, values in columns.values.items():
+        found |= _asked(name, values, columns)
+    if not found:
+        raise UserError(
+            f"The rows of {data.spec.name} have no classes or factors that differ; "
+            "give a table of them (--attributes FILE.csv)."
+        )
+    return Attributes(tuple(found), np.stack(list(found.values()), 1))
+
+
+def _own(data: Dataset) -> Columns:
+    """Classes (column name ""), and factors that do not repeat them."""
+    values: dict[str, np.ndarray] = {}
+    classes: dict[str, tuple[str, ...]] = {}
+    if data.labels is not None:
+        values[""], classes[""] = data.labels, data.spec.classes
+    for name, column in (data.factors or {}).items():
+        if data.labels is None or not np.array_equal(column, data.labels):
+            values[name] = column
+    return Columns(values, classes, frozenset(classes))
+
+
+def _asked(name: str, values: np.ndarray, columns: Columns) -> dict[str, np.ndarray]:
+    kinds = np.unique(values)
+    if len(kinds) < 2:
+        return {}
+    if name not in columns.worded:
+        cut = kinds[0] if len(kinds) == 2 else np.median(values)
+        above = values > cut if (values > cut).any() else values >= cut
+        return {name: above}
+    words = columns.classes[name]
+    if name and len(words) == 2:
+        return {name: values == 1}
+    return {f"{name}={word}" if name else word: values == k for k, word in enumerate(words)}
