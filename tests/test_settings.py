@@ -124,6 +124,7 @@ def test_unfit_values_are_refused_by_name(family: str, chosen: dict[str, Any]) -
 
 
 def test_text_is_read_as_the_field_wants_it() -> None:
+    assert parse_settings(recipe("vae").settings, {"channels": "1"}, "vae").channels == 1
     chosen = {"width": "64,128", "attention": "true", "guidance": "none", "p_mean": "-0.5"}
     settings = parse_settings(recipe("diffusion").settings, chosen, "diffusion")
     assert settings.model_dump(include=set(chosen)) == {

@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+LOG_VAR_RANGE = (-12.0, 6.0)
+"""What log-variances of latents are held to: narrower or wider says nothing more."""
+
 
 def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
     """KL( N(μ, σ²) ‖ N(0, 1) ) of every component, same shape as `mu`, ≥ 0.

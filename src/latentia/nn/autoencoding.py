@@ -8,6 +8,8 @@ convolution library undisturbed.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,25 +59,35 @@ class ImageEncoder(nn.Module):
         _refuse_empty(*shape, out_features, width, depth)
         self.size = shape[1:]
         self.grid = coarse_grid(*self.size)
-        widths, depths = _levels(self.size, width, depth)
+        widths, depths = levels_of(self.size, width, depth)
         layers: list[nn.Module] = []
-        channels = shape[0]
+        channels, self.ends = shape[0], []
         for level, (w, d) in enumerate(zip(widths, depths, strict=True)):
             kernel = 1 if level else 3
             layers += [nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, w, kernel, padding="same")]
             layers += [ResidualBlock(w) for _ in range(d)]
             channels = w
+            self.ends.append(len(layers))
         self.body = nn.Sequential(*layers)
         self.out = nn.Linear(channels * self.grid[0] * self.grid[1], out_features)
         self.scale = 2 ** len(widths)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.out(F.silu(self.body(self._padded(x))).flatten(1))
+
+    def levels(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The output, and the features `(B, width, H, W)` of every level from coarse to fine."""
+        h, found = self._padded(x), []
+        for start, end in pairwise([0, *self.ends]):
+            h = self.body[start:end](h)
+            found.append(h)
+        return self.out(F.silu(h).flatten(1)), found[::-1]
+
+    def _padded(self, x: Tensor) -> Tensor:
         (h, w), (rows, columns) = self.size, self.grid
         right, below = columns * self.scale - w, rows * self.scale - h
-        if right or below:
-            x = F.pad(x, (0, right, 0, below), mode="replicate")
-        return self.out(F.silu(self.body(x)).flatten(1))
+        return F.pad(x, (0, right, 0, below), mode="replicate") if right or below else x
 
 
 class ImageDecoder(nn.Module):
@@ -106,7 +118,7 @@ class ImageDecoder(nn.Module):
         _refuse_empty(latent_dim, *shape, out_channels, width, depth)
         self.size = shape[1:]
         self.grid = coarse_grid(*self.size)
-        widths, depths = _levels(self.size, width, depth)
+        widths, depths = levels_of(self.size, width, depth)
         self.width = width
         self.inp = nn.Linear(latent_dim, width * self.grid[0] * self.grid[1])
         layers: list[nn.Module] = []
@@ -144,7 +156,7 @@ def _halvings(height: int, width: int) -> int:
     return count
 
 
-def _levels(size: tuple[int, int], width: int, depth: int) -> tuple[list[int], list[int]]:
+def levels_of(size: tuple[int, int], width: int, depth: int) -> tuple[list[int], list[int]]:
     """Channels and residual blocks of every level, from fine to coarse."""
     count = _halvings(*size)
     widths = [max(width >> finer, min(width, FINE_WIDTH)) for finer in reversed(range(count))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -130,6 +131,9 @@ def _read(kind: type[CommonSettings], key: str, value: Any) -> Any:
     annotation = str(kind.model_fields[key].annotation)
     if not isinstance(value, str):
         return value
+    choices = re.search(r"Literal\[([\d, ]+)\]", annotation)
+    if choices and value in choices[1].split(", "):
+        return int(value)
     if value.lower() == "none" and "None" in annotation:
         return None
     return [part.strip() for part in value.split(",")] if "tuple" in annotation else value

@@ -9,72 +9,139 @@ from torch import nn
 
 from latentia.data.spec import DataSpec
 from latentia.errors import UserError
-from latentia.game import Player
+from latentia.game import Objective
+from latentia.models.ladder import LadderVAE
 from latentia.models.vae import VAE
-from latentia.nn.likelihoods import LEVEL, Bernoulli, DiscretisedLogistic, Gaussian, Likelihood
-from latentia.nn.priors import CouplingFlowPrior
+from latentia.models.variational import VariationalModel
+from latentia.nn.ladder import ImageLadder, Ladder, VectorLadder
+from latentia.nn.priors import CouplingFlowPrior, MixturePrior, SplinePrior, VampPrior
 from latentia.nn.standardise import Standardise
 from latentia.objectives.elbo import Elbo
+from latentia.objectives.importance import ImportanceWeighted
 from latentia.recipes.base import Recipe
-from latentia.recipes.coders import CoderSettings, build_decoder, build_encoder
+from latentia.recipes.coders import (
+    VariationalSettings,
+    build_decoder,
+    build_encoder,
+    build_likelihood,
+    variational_player,
+)
 
 
-class VAESettings(CoderSettings):
+class VAESettings(VariationalSettings):
     """Settings of the family `vae`."""
 
-    likelihood: Literal["auto", "bernoulli", "gaussian", "logistic"] = Field(
-        "auto",
-        description="p(x|z): bernoulli (binarised images), gaussian with a learned scale, "
-        "logistic over 256 levels; auto: bernoulli when binarised, else gaussian",
+    layers: int = Field(
+        1, ge=1, le=12, description="of latents; below the first they are maps over the image"
     )
-    prior: Literal["auto", "standard", "flow"] = Field(
+    detail: int = Field(4, ge=1, description="latents at every place of a further layer's map")
+    prior: Literal["auto", "standard", "mixture", "vamp", "flow", "spline"] = Field(
         "auto",
-        description="p(z): standard normal, or a learned coupling flow; auto: flow for images",
+        description="p(z): standard normal, a mixture of Gaussians, VampPrior, a coupling flow, "
+        "a spline flow; auto: flow for images where nothing asks for a standard normal",
     )
+    components: int = Field(100, ge=1, description="of the mixture or VampPrior")
+    objective: Literal["elbo", "iwae", "dreg", "tc"] = Field(
+        "elbo",
+        description="the ELBO; the importance-weighted bound, with its doubly reparameterised "
+        "gradient; the ELBO with total correlation weighted apart (β-TCVAE)",
+    )
+    draws: int = Field(8, ge=1, description="importance samples of iwae and dreg")
     beta: float = Field(1.0, ge=0, description="weight of the KL term in training")
-    kl_warmup: float = Field(0.1, ge=0, le=1, description="budget share over which β rises")
+    tc_weight: float = Field(
+        5.0, ge=0, description="weight of the total correlation in tc: β − 1 of β-TCVAE"
+    )
     free_nats: float = Field(0.0, ge=0, description="KL below this much per dimension is free")
-
-
-def build_model(spec: DataSpec, settings: VAESettings) -> VAE:
-    """Encoder, decoder and likelihood chosen from the data's kind."""
-    latent, likelihood = settings.known("latent"), build_likelihood(spec, settings)
-    return VAE(
-        build_encoder(spec, settings, 2 * latent),
-        build_decoder(spec, settings, latent, likelihood.params_per_value),
-        likelihood,
-        latent,
-        Standardise(spec.center, spec.scale),
-        build_prior(spec, settings, latent),
+    capacity: float | None = Field(
+        None, ge=0, description="nats that the KL is drawn to, rising from 0; none: to 0"
     )
 
 
-def build_likelihood(spec: DataSpec, settings: VAESettings) -> Likelihood:
-    """p(x | z) by name, checked against the kind of data."""
-    name = settings.likelihood
-    if name == "auto":
-        name = "bernoulli" if settings.binarize == "static" else "gaussian"
+def build_model(spec: DataSpec, settings: VAESettings) -> VariationalModel:
+    """Encoder, decoder and likelihood chosen from the data's kind."""
+    _refuse_contradictions(spec, settings)
+    latent, likelihood = settings.known("latent"), build_likelihood(spec, settings)
+    standardise = Standardise(spec.center, spec.scale)
+    if settings.layers > 1:
+        ladder = build_ladder(spec, settings, likelihood.params_per_value)
+        return LadderVAE(ladder, likelihood, standardise, build_prior(spec, settings, None))
+    encoder = build_encoder(spec, settings, 2 * latent)
+    decoder = build_decoder(spec, settings, latent, likelihood.params_per_value)
+    prior = build_prior(spec, settings, encoder)
+    return VAE(encoder, decoder, likelihood, latent, standardise, prior)
+
+
+def build_ladder(spec: DataSpec, settings: VAESettings, params_per_value: int) -> Ladder:
+    """The network of several layers of latents."""
+    size = {
+        "top": settings.known("latent"),
+        "layers": settings.layers,
+        "width": settings.known("width"),
+        "depth": settings.depth,
+    }
     if spec.kind == "vector":
-        if name != "gaussian":
-            raise UserError(f"The likelihood '{name}' is for images; vectors need 'gaussian'.")
-        return Gaussian()
-    if name == "gaussian":
-        return Gaussian(level=LEVEL, floor=LEVEL / 2)
-    return Bernoulli() if name == "bernoulli" else DiscretisedLogistic()
+        return VectorLadder(spec.dims, spec.dims * params_per_value, **size)
+    c, h, w = spec.shape
+    return ImageLadder((c, h, w), c * params_per_value, channels=settings.detail, **size)
 
 
-def build_prior(spec: DataSpec, settings: VAESettings, latent: int) -> nn.Module | None:
-    """A learned p(z), or None for the standard normal."""
-    learned = settings.prior == "flow" or (settings.prior == "auto" and spec.kind == "image")
-    return CouplingFlowPrior(latent) if learned and latent > 1 else None
+def build_prior(
+    spec: DataSpec, settings: VAESettings, encoder: nn.Module | None
+) -> nn.Module | None:
+    """A learned p(z) of the first layer, or None for the standard normal."""
+    latent, name = settings.known("latent"), settings.prior
+    if name == "auto":
+        plain = settings.beta == 1 and settings.capacity is None and settings.objective != "tc"
+        name = "flow" if plain and spec.kind == "image" and latent > 1 else "standard"
+    if name == "flow":
+        return CouplingFlowPrior(latent)
+    if name == "spline":
+        return SplinePrior(latent)
+    if name == "mixture":
+        return MixturePrior(latent, settings.components)
+    if name == "vamp":
+        assert encoder is not None
+        center, spread = (spec.pixel_mean, spec.pixel_std) if spec.kind == "image" else (0.0, 1.0)
+        return VampPrior(encoder, spec.shape, latent, settings.components, center, spread)
+    return None
 
 
-def build_objective(model: nn.Module, spec: DataSpec, settings: VAESettings) -> Elbo:
-    """One player that raises the evidence lower bound."""
-    assert isinstance(model, VAE)
-    clip_norm = spec.dims / 4  # losses are sums over the values of an example, and so are slopes
-    player = Player(model, settings.lr, (0.9, 0.99), settings.weight_decay, clip_norm)
-    return Elbo(model, player, settings.beta, settings.kl_warmup, settings.free_nats)
+def build_objective(model: nn.Module, spec: DataSpec, settings: VAESettings) -> Objective:
+    """One player that raises a bound on the likelihood."""
+    assert isinstance(model, VariationalModel)
+    player = variational_player(model, spec, settings)
+    if settings.objective in ("iwae", "dreg"):
+        return ImportanceWeighted(model, player, settings.draws, settings.objective == "dreg")
+    return Elbo(
+        model,
+        player,
+        settings.beta,
+        settings.kl_warmup,
+        settings.free_nats,
+        settings.capacity,
+        settings.tc_weight if settings.objective == "tc" else 0.0,
+        spec.n,
+    )
+
+
+def _refuse_contradictions(spec: DataSpec, settings: VAESettings) -> None:
+    """Say what settings cannot be had together, instead of ignoring one of them."""
+    layered, goal = settings.layers > 1, settings.objective
+    learned = settings.prior not in ("auto", "standard")
+    if layered and settings.network == "mlp" and spec.kind == "image":
+        raise UserError("Images with layers above 1 need network=conv.")
+    if layered and (goal in ("dreg", "tc") or settings.prior == "vamp"):
+        what = "prior=vamp" if settings.prior == "vamp" else f"objective={goal}"
+        raise UserError(f"{what} is for one layer of latents; leave layers at 1.")
+    if goal == "tc" and learned:
+        raise UserError("objective=tc needs independent latents a priori: prior=standard.")
+    if goal in ("iwae", "dreg") and (
+        settings.beta != 1 or settings.free_nats or settings.capacity is not None
+    ):
+        raise UserError(
+            f"beta, free_nats and capacity weigh a KL term, which objective={goal} does not have; "
+            "leave them out, or use objective=elbo."
+        )
 
 
 RECIPE = Recipe(VAESettings, build_model, build_objective)
