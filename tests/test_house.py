@@ -42,7 +42,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 MAY_IMPORT["recipes"] = {*MAY_IMPORT} - {"latentia"}
 MAY_IMPORT["run"] = {"recipes", "training", "data"}
 MAY_IMPORT["fitting"] = {"run", "recipes", "training", "data", "abilities"}
-ABOVE = {"run", "fitting", "recipes", "explore", "metrics", "training", "data", "abilities"}
+MAY_IMPORT["study"] = {*MAY_IMPORT["fitting"], "fitting", "metrics", "explore", "maths"}
+ABOVE = {
+    "run",
+    "fitting",
+    "study",
+    "recipes",
+    "explore",
+    "metrics",
+    "training",
+    "data",
+    "abilities",
+}
 MAY_IMPORT["report"] = ABOVE | {"maths"}
 MAY_IMPORT["cli"] = ABOVE | {"report.write"}
 

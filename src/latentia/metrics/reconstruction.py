@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,23 +40,29 @@ def pca_baseline(train: Dataset, components: int, *, seed: int = 0) -> PCA:
     return PCA(size, svd_solver="randomized", random_state=seed).fit(x)
 
 
-def reconstruction(
+@dataclass(frozen=True)
+class Returned:
+    """Rows after the way through the latent space.
+
+    Attributes:
+        errors: squared error of every row, `(N,)`, float64.
+        pca_errors: the same of PCA, `(N,)`.
+        latent_dim: numbers in between.
+        pca: what PCA found on the training rows.
+        image: whether rows are images in [-1, 1].
+    """
+
+    errors: Tensor
+    pca_errors: Tensor
+    latent_dim: int
+    pca: PCA
+    image: bool
+
+
+def returned(
     model: object, train: Dataset, test: Dataset, *, examples: int = 1000, seed: int = 0
-) -> dict[str, Any]:
-    """Reconstruction error on test rows, next to PCA with as many components as latents.
-
-    Args:
-        model: encodes and decodes.
-        train: what PCA is fitted on.
-        test: rows that are reconstructed; `examples` of them, evenly apart.
-        examples: rows at most.
-        seed: of the PCA.
-
-    Returns:
-        `squared_error` (mean over values, then examples; [-1, 1] units for images), its
-        `squared_error_standard_error`, `psnr_db` (mean over examples; images only, and None
-        where a reconstruction is exact), `latent_dim`, `examples`, `split`; `pca` with the same
-        errors and its `components` and `train_rows`.
+) -> Returned:
+    """Every test row there and back, by the model and by PCA; arguments as `reconstruction`.
 
     Raises:
         UserError: a model that does not both encode and decode.
@@ -69,27 +76,61 @@ def reconstruction(
     again = in_chunks(model.decode, z, device=device_of(model))
     pca = pca_baseline(train, z.shape[1], seed=seed)
     flat = pca.inverse_transform(pca.transform(x.flatten(1).numpy()))
-    image = test.spec.kind == "image"
+    plain = torch.from_numpy(flat).float().view_as(x)
+    errors, pca_errors = (squared_errors(x, y).double() for y in (again, plain))
+    return Returned(errors, pca_errors, z.shape[1], pca, test.spec.kind == "image")
+
+
+def reconstruction(
+    model: object, train: Dataset, test: Dataset, *, examples: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """Reconstruction error on test rows, next to PCA with as many components as latents.
+
+    Args:
+        model: encodes and decodes.
+        train: what PCA is fitted on.
+        test: rows that are reconstructed; `examples` of them, evenly apart.
+        examples: rows at most.
+        seed: of the PCA.
+
+    Returns:
+        As `summary`.
+
+    Raises:
+        UserError: a model that does not both encode and decode.
+    """
+    return summary(returned(model, train, test, examples=examples, seed=seed))
+
+
+def summary(found: Returned) -> dict[str, Any]:
+    """What rows that came back add up to.
+
+    Returns:
+        `squared_error` (mean over values, then examples; [-1, 1] units for images), its
+        `squared_error_standard_error`, `psnr_db` (mean over examples; images only, and None
+        where a reconstruction is exact), `latent_dim`, `examples`, `split`; `pca` with the same
+        errors and its `components` and `train_rows`.
+    """
     return {
-        **_summary(squared_errors(x, again), image),
-        "latent_dim": z.shape[1],
-        "examples": len(x),
+        **_summary(found.errors, found.image),
+        "latent_dim": found.latent_dim,
+        "examples": len(found.errors),
         "split": "test",
         "pca": {
-            **_summary(squared_errors(x, torch.from_numpy(flat).float().view_as(x)), image),
-            "components": pca.n_components_,
-            "train_rows": pca.n_samples_,
+            **_summary(found.pca_errors, found.image),
+            "components": found.pca.n_components_,
+            "train_rows": found.pca.n_samples_,
         },
     }
 
 
 def _summary(errors: Tensor, image: bool) -> dict[str, Any]:
-    spread = float(errors.double().std()) if len(errors) > 1 else 0.0
+    spread = float(errors.std()) if len(errors) > 1 else 0.0
     facts: dict[str, Any] = {
-        "squared_error": float(errors.double().mean()),
+        "squared_error": float(errors.mean()),
         "squared_error_standard_error": spread / math.sqrt(len(errors)),
     }
     if image:
-        decibels = float(psnr(errors.double()).mean())
+        decibels = float(psnr(errors).mean())
         facts["psnr_db"] = decibels if math.isfinite(decibels) else None
     return facts

@@ -117,6 +117,39 @@ def curves(
     return svg(figure, alt)
 
 
+@styled
+def trends(
+    panels: Mapping[str, Mapping[str, np.ndarray]],
+    at: Sequence[float],
+    ticks: Sequence[str],
+    *,
+    x_label: str,
+    alt: str,
+) -> Markup:
+    """Figures of several models side by side: a panel for each quantity, a line for each name.
+
+    Args:
+        panels: title -> name -> one value per model; not finite where there is none.
+        at, ticks: where each model stands on the horizontal axis, and what is written there.
+    """
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = canvas(736, (300 if columns == 1 else 60 + 190 * rows), rows, columns)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
+        for number, (name, values) in enumerate(lines.items()):
+            dash = "-" if number == 0 else "--"
+            axis.plot(at, values, dash, marker="o", ms=5, color=LINES[number], label=name)
+        axis.set_title(title)
+        axis.set_xticks(at, ticks)
+        axis.set_xlabel(x_label)
+        axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
+        if len(lines) > 1:
+            axis.legend()
+    return svg(figure, alt)
+
+
 def _limit(axis: Axes, values: np.ndarray) -> None:
     """Keep the first wild steps from flattening all that follows."""
     if len(values) < 20:

@@ -91,8 +91,17 @@ def img(image: Image.Image, *, alt: str, small: bool) -> Markup:
     return Markup(element).format("pixels" if small else "photo", *image.size, alt, data)
 
 
-def render(title: str, subtitle: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str:
-    """The whole page as HTML, without any reference to another file or host."""
+def render(
+    title: str,
+    subtitle: str,
+    facts: Sequence[Fact],
+    sections: Sequence[Section],
+    by: str = "latentia report",
+) -> str:
+    """The whole page as HTML, without any reference to another file or host.
+
+    `by` is the command that wrote it.
+    """
     folder = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
@@ -106,6 +115,7 @@ def render(title: str, subtitle: str, facts: Sequence[Fact], sections: Sequence[
         "subtitle": subtitle,
         "facts": facts,
         "sections": sections,
+        "by": by,
         "style": Markup((folder / "report.css").read_text("utf-8")),
     }
     return environment.get_template("report.html.jinja").render(words)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from latentia.files import write_text
 from latentia.recipes.registry import FAMILIES
-from latentia.report import gallery, plane, story, verdict
+from latentia.report import gallery, plane, story, study_page, verdict
 from latentia.report.page import Fact, Section, render
 from latentia.report.subject import Subject
 from latentia.run import Run
+from latentia.study.outcome import PAGE_FILE, Study
 
 FILE = "report.html"
 SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
@@ -56,6 +58,12 @@ def write_report(run: Run, *, quick: bool = False) -> Path:
     page = render(title, f"{family.title} · {family.paper}", _facts(subject), sections)
     write_text(run.folder / FILE, page)
     return run.folder / FILE
+
+
+def write_study(study: Study[Any]) -> Path:
+    """Write `study.html` into the study's folder; returns the file."""
+    write_text(study.folder / PAGE_FILE, study_page.page(study))
+    return study.folder / PAGE_FILE
 
 
 def _made(make: Callable[[Subject], Section | None], subject: Subject) -> Section | None:
