@@ -63,6 +63,7 @@ def train_convnet(
     *,
     seed: int = 0,
     distortions: bool = False,
+    mirror: bool = False,
     examples: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ConvNet:
@@ -70,22 +71,26 @@ def train_convnet(
 
     Args:
         data: pictures.
-        labels: int64 `(N,)`.
+        labels: one class each, int64 `(N,)`, by cross-entropy; or which of A attributes each has,
+            bool `(N, A)`, by binary cross-entropy.
         distortions: leave a third of the pictures as they are, add noise to a third and blur a
             third, and have the net tell that as well (three times the classes). Labels that coarse
             features suffice for would else leave it blind to what samples most often suffer from.
+            With attributes the net is not asked which, and only learns to bear it.
+        mirror: show half of the batches left-right mirrored.
         examples: pictures seen in all; None takes `default_examples`.
         progress: called with (examples seen, of how many).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classes = (int(labels.max()) + 1) * (_DISTORTIONS if distortions else 1)
-        net = ConvNet(data.spec.shape, classes)
+        net = ConvNet(data.spec.shape, _outputs(labels, distortions))
     generator = torch.Generator().manual_seed(seed)
     batch = min(_BATCH, len(data))
     steps = max(1, (examples or default_examples(data)) // batch)
     optimiser = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01, fused=True)
-    targets = torch.from_numpy(labels.astype(np.int64))
+    several = labels.ndim == 2
+    targets = torch.from_numpy(labels.astype(np.float32 if several else np.int64))
+    loss = F.binary_cross_entropy_with_logits if several else F.cross_entropy
     rows = torch.empty(0, dtype=torch.int64)
     for step in range(steps):
         if len(rows) < batch:
@@ -93,15 +98,25 @@ def train_convnet(
         now, rows = rows[:batch], rows[batch:]
         optimiser.param_groups[0]["lr"] = _RATE * _triangle((step + 0.5) / steps)
         x, target = _shifted(data.batch(now).x, generator), targets[now]
+        if mirror and torch.rand((), generator=generator) < 0.5:
+            x = x.flip(-1)
         if distortions:
             kind = torch.randint(0, _DISTORTIONS, (batch,), generator=generator)
-            x, target = _distorted(x, kind, generator), target * _DISTORTIONS + kind
+            x = _distorted(x, kind, generator)
+            target = target if several else target * _DISTORTIONS + kind
         optimiser.zero_grad()
-        F.cross_entropy(net(x), target).backward()
+        loss(net(x), target).backward()
         optimiser.step()
         if progress is not None:
             progress((step + 1) * batch, steps * batch)
     return net.eval().requires_grad_(False)
+
+
+def _outputs(labels: np.ndarray, distortions: bool) -> int:
+    """Scores the net gives: one for each attribute, else for each class and distortion."""
+    if labels.ndim == 2:
+        return labels.shape[1]
+    return (int(labels.max()) + 1) * (_DISTORTIONS if distortions else 1)
 
 
 def default_examples(data: Dataset) -> int:

@@ -9,27 +9,21 @@ four times the floor, a 3x3 blur eight times.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from latentia.data.cache import default_cache_dir
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
-from latentia.files import write_aside
 from latentia.maths.chunks import in_chunks, spread_rows, stacked
 from latentia.metrics.convnet import FEATURES, ConvNet, pseudo_labels, train_convnet
+from latentia.metrics.kept import digest_of, kept_net
 
-VERSION = 2  # counts changes of network or training; part of the cache key
 _LEAST_ROWS = 20
 JUDGED_ROWS = 10_000  # held-out rows that a classifier looks at, at most
 _CHUNK = 500
@@ -71,7 +65,7 @@ class StandardisedVectors:
 
     @property
     def hash(self) -> str:
-        return _digest(self.center, self.scale)
+        return digest_of(self.center, self.scale)
 
     @property
     def dims(self) -> int:
@@ -90,7 +84,7 @@ class ConvFeatures:
 
     @property
     def hash(self) -> str:
-        return _digest(*self.net.state_dict().values())
+        return digest_of(*self.net.state_dict().values())
 
     @property
     def dims(self) -> int:
@@ -158,17 +152,11 @@ def default_extractor(
     labelled = train.labels is not None and len(np.unique(train.labels)) > 1
     if labelled and (test is None or test.labels is None):
         train, test = _split(train, seed)
-    path = (
-        (cache_dir or default_cache_dir())
-        / "extractors"
-        / f"{_key(train, labelled, seed, examples)}"
-    )
-    path = path.with_suffix(".safetensors")
-    net = _load(path, train.spec.shape)
-    if net is None:
+
+    def make() -> ConvNet:
         labels = train.labels if labelled else pseudo_labels(train, seed=seed)
         assert labels is not None
-        net = train_convnet(
+        return train_convnet(
             train,
             labels,
             seed=seed,
@@ -176,7 +164,9 @@ def default_extractor(
             examples=examples,
             progress=progress,
         )
-        _save(net, path)
+
+    known = train.labels if labelled else None
+    net = kept_net(train, known, (seed, examples), make, cache_dir)
     if not labelled:
         return ConvFeatures(net, "conv net on k-means clusters and distortions")
     assert test is not None
@@ -202,45 +192,3 @@ def _accuracy(net: ConvNet, test: Dataset) -> float:
     rows = spread_rows(len(test), JUDGED_ROWS)
     guesses = stacked(net(test.batch(chunk).x).argmax(1) for chunk in rows.split(_CHUNK))
     return float((guesses.numpy() == test.labels[rows.numpy()]).mean())
-
-
-def _digest(*tensors: Tensor) -> str:
-    whole = hashlib.sha256()
-    for tensor in tensors:
-        whole.update(tensor.contiguous().numpy().tobytes())
-    return whole.hexdigest()[:16]
-
-
-def _key(train: Dataset, labelled: bool, seed: int, examples: int | None) -> str:
-    """Names the training: any change of data, labels or settings gives another."""
-    # A subset keeps its parent's content hash, so a few rows are looked at as well.
-    probe = np.unique(np.linspace(0, len(train) - 1, 64).astype(np.int64))
-    facts = (VERSION, train.spec.hash, train.spec.shape, len(train), labelled, seed, examples)
-    whole = hashlib.sha256(json.dumps(facts).encode())
-    whole.update(np.ascontiguousarray(train.values[probe]).tobytes())
-    if labelled and train.labels is not None:
-        whole.update(np.ascontiguousarray(train.labels).tobytes())
-    return whole.hexdigest()[:16]
-
-
-def _save(net: ConvNet, path: Path) -> None:
-    facts = {"version": str(VERSION), "classes": str(net.head.out_features)}
-    state = {k: v.contiguous() for k, v in net.state_dict().items()}
-    try:
-        write_aside(path, lambda aside: save_file(state, aside, {"facts": json.dumps(facts)}))
-    except OSError:
-        return  # a full or read-only disk costs the next run its training, no more
-
-
-def _load(path: Path, shape: tuple[int, ...]) -> ConvNet | None:
-    """The kept net, or None where there is none or the file is damaged."""
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            facts = json.loads(file.metadata()["facts"])
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        with torch.random.fork_rng(devices=[]):
-            net = ConvNet(shape, int(facts["classes"]))
-        net.load_state_dict(state)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError):
-        return None
-    return net.eval().requires_grad_(False)

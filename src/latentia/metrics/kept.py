@@ -1,0 +1,89 @@
+"""Trained `ConvNet`s on the disk: under the name of their training, so that each is done once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from latentia.data.cache import default_cache_dir
+from latentia.data.spec import Dataset
+from latentia.files import write_aside
+from latentia.metrics.convnet import ConvNet
+
+VERSION = 2  # counts changes of network or training; part of the cache key
+
+
+def kept_net(
+    train: Dataset,
+    labels: np.ndarray | None,
+    how: tuple[object, ...],
+    make: Callable[[], ConvNet],
+    cache_dir: Path | None = None,
+) -> ConvNet:
+    """The net of this training, from the disk where it is kept, else made and then kept.
+
+    Args:
+        train: pictures it learns from.
+        labels: what it learns of them, or None where that follows from the pictures.
+        how: every setting of the training, JSON-able.
+        make: trains it.
+        cache_dir: None takes `$LATENTIA_CACHE`, else the platform's place for caches.
+    """
+    folder = (cache_dir or default_cache_dir()) / "extractors"
+    path = folder / f"{_key(train, labels, how)}.safetensors"
+    net = _load(path, train.spec.shape)
+    if net is None:
+        net = make()
+        _save(net, path)
+    return net
+
+
+def digest_of(*tensors: Tensor) -> str:
+    """16 hex digits that tell these numbers from all others."""
+    whole = hashlib.sha256()
+    for tensor in tensors:
+        whole.update(tensor.contiguous().numpy().tobytes())
+    return whole.hexdigest()[:16]
+
+
+def _key(train: Dataset, labels: np.ndarray | None, how: tuple[object, ...]) -> str:
+    """Names the training: any change of data, labels or settings gives another."""
+    # A subset keeps its parent's content hash, so a few rows are looked at as well.
+    probe = np.unique(np.linspace(0, len(train) - 1, 64).astype(np.int64))
+    facts = (VERSION, train.spec.hash, train.spec.shape, len(train), labels is not None, *how)
+    whole = hashlib.sha256(json.dumps(facts).encode())
+    whole.update(np.ascontiguousarray(train.values[probe]).tobytes())
+    if labels is not None:
+        whole.update(np.ascontiguousarray(labels).tobytes())
+    return whole.hexdigest()[:16]
+
+
+def _save(net: ConvNet, path: Path) -> None:
+    facts = {"version": str(VERSION), "classes": str(net.head.out_features)}
+    state = {k: v.contiguous() for k, v in net.state_dict().items()}
+    try:
+        write_aside(path, lambda aside: save_file(state, aside, {"facts": json.dumps(facts)}))
+    except OSError:
+        return  # a full or read-only disk costs the next run its training, no more
+
+
+def _load(path: Path, shape: tuple[int, ...]) -> ConvNet | None:
+    """The kept net, or None where there is none or the file is damaged."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        with torch.random.fork_rng(devices=[]):
+            net = ConvNet(shape, int(facts["classes"]))
+        net.load_state_dict(state)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError):
+        return None
+    return net.eval().requires_grad_(False)
