@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from latentia.abilities import Seeds
 from latentia.data.spec import Dataset, DataSpec
 from latentia.data.toys import gaussians_25, two_moons
 from latentia.errors import UserError
+from latentia.metrics import tables
 from latentia.metrics.copies import copies, nearest_training
 from latentia.metrics.evaluate import METRICS, evaluate
 from latentia.metrics.features import default_extractor
@@ -133,6 +135,32 @@ def test_a_bound_alone_is_not_called_a_likelihood() -> None:
     found = likelihood(ElboOnly(), points(normal(50, 3, 0)))
     assert found["nll_nats"] is None and found["importance_samples"] is None
     assert found["bits_per_dim"] == pytest.approx(-found["elbo_nats"] / 3 / math.log(2))
+
+
+class Bernoulli(StandardNormal):
+    likelihood = SimpleNamespace(levels=2)
+
+    def log_prob(self, x: Tensor, *, samples: int | None = None, seed: int = 0) -> Tensor:
+        return -math.log(2) * torch.ones(len(x)) * x[0].numel()
+
+    def elbo(self, x: Tensor, *, seed: int = 0) -> Tensor:
+        return self.log_prob(x) - 1
+
+
+def test_bits_per_dimension_are_claimed_of_probabilities_only() -> None:
+    grey = pictures(20, 0)
+    black = Dataset(grey.spec, np.where(grey.values > 128, 255, 0).astype(np.uint8))
+    found = likelihood(Bernoulli(), black, samples=7)
+    assert (found["is_probability"], found["levels"]) == (True, 2)
+    assert found["bits_per_dim"] == pytest.approx(1)
+    assert "2 levels" in str(tables.figures_of({"likelihood": found}))
+    weights = likelihood(Bernoulli(), grey, samples=7)
+    assert (weights["is_probability"], weights["bits_per_dim"]) == (False, None)
+    assert weights["nll_nats"] == found["nll_nats"]
+    lines = str(tables.figures_of({"likelihood": weights}))
+    assert "cross-entropy" in lines and "bits" not in lines
+    words = tables.conditions_of("likelihood", weights)
+    assert "no probability" in words and "7 importance samples" in words and " s" in words
 
 
 def test_rows_of_no_finite_likelihood_are_counted() -> None:
@@ -290,13 +318,7 @@ def test_evaluate_refuses_the_unknown_and_the_impossible() -> None:
         evaluate(StandardNormal(), data, data, samples=0)
 
 
-def test_every_metric_is_described() -> None:
-    assert set(METRICS) == {
-        "likelihood",
-        "fidelity",
-        "classes",
-        "reconstruction",
-        "copies",
-        "modes",
-    }
+def test_every_metric_is_described_and_printed() -> None:
     assert all(metric.about and metric.needs for metric in METRICS.values())
+    assert set(METRICS) == set(tables._LINES) == set(tables._CONDITIONS)
+    assert [name for name, metric in METRICS.items() if not metric.by_default] == ["ais"]

@@ -35,9 +35,10 @@ def evaluate(
     metrics: Annotated[
         list[str] | None,
         typer.Option(
-            help="likelihood, fidelity, classes, reconstruction, latents, copies, modes; again, "
+            help="likelihood, fidelity, classes, reconstruction, latents, copies, modes, "
+            "disentanglement, ais (annealed importance sampling: slow, only when named); again, "
             "or with commas, for more.",
-            show_default="all that apply",
+            show_default="all that apply but ais",
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples drawn to be measured.")] = 2000,
@@ -91,13 +92,15 @@ def evaluate(
 
 
 def _print_figures(figures: dict[str, dict[str, Any]]) -> None:
-    from latentia.metrics.tables import conditions_of, figures_of, words_of
+    from latentia.metrics.tables import conditions_of, figures_of, matrix_of, words_of
 
     for name, facts in figures.items():
         print(f"{name}: {conditions_of(name, facts)}")
         for line in figures_of({name: facts}):
             other = f"   {line.reference} {line.reference_name}" if line.reference else ""
             print(f"  {line.name:<62} {line.value:>14}{other}")
+        for first, *cells in matrix_of(name, facts):
+            print(f"  {first:<42}" + "".join(f"{cell:>9}" for cell in cells))
         for sentence in words_of(name, facts):
             print(f"  {sentence}")
 

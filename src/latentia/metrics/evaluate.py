@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +23,9 @@ from latentia.abilities import (
 )
 from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
+from latentia.metrics.annealed import Annealable, annealed_likelihood
 from latentia.metrics.copies import copies
+from latentia.metrics.disentanglement import POINTS, disentanglement
 from latentia.metrics.features import FeatureExtractor, default_extractor
 from latentia.metrics.fidelity import class_shares, fidelity
 from latentia.metrics.latents import latents
@@ -49,6 +52,7 @@ class Occasion:
         importance_samples, every: of the likelihood.
         cache_dir: of the feature extractor.
         progress: told what goes on.
+        points: rows at most that disentanglement is measured on.
     """
 
     model: Any
@@ -60,6 +64,7 @@ class Occasion:
     every: int | None = None
     cache_dir: Path | None = None
     progress: Progress | None = None
+    points: int = POINTS
 
     @cached_property
     def drawn(self) -> Tensor:
@@ -100,12 +105,14 @@ class Metric:
         needs: what of model and data it asks for, in words.
         fits: whether this model and training data have that.
         measure: the figures, JSON-able.
+        by_default: measured unless others are named; slow ones are not.
     """
 
     about: str
     needs: str
     fits: Callable[[object, Dataset], bool]
     measure: Callable[[Occasion], dict[str, Any]]
+    by_default: bool = True
 
 
 def evaluate(
@@ -127,7 +134,8 @@ def evaluate(
         model: anything with abilities.
         train: what it was trained on: reference of fidelity, baseline and copies.
         test: held-out rows: likelihood, reconstruction and floors.
-        metrics: names out of `METRICS`; None takes all that model and data allow.
+        metrics: names out of `METRICS`; None takes all that model and data allow, but for
+            those that are slow (not `by_default`).
         samples: how many samples are drawn for the metrics that look at samples.
         seed: of samples, importance samples and subsets.
         importance_samples: effort of the likelihood, as `samples` in `likelihood`.
@@ -153,7 +161,9 @@ def evaluate(
 
 def _chosen(model: object, train: Dataset, names: Sequence[str] | None) -> list[str]:
     if names is None:
-        return [name for name, metric in METRICS.items() if metric.fits(model, train)]
+        return [
+            n for n, metric in METRICS.items() if metric.by_default and metric.fits(model, train)
+        ]
     for name in names:
         if name not in METRICS:
             raise UserError(f"There is no metric {name!r}; {nearest(name, METRICS)}")
@@ -178,6 +188,17 @@ def _classes(on: Occasion) -> dict[str, Any]:
         "extractor": {"name": judge.name, "hash": judge.hash, "dims": judge.dims},
         "test_accuracy": getattr(judge, "accuracy", None),
     }
+
+
+def _has_factors(model: object, train: Dataset) -> bool:
+    """Codes to judge, shorter than the pictures they code for, and factors to judge them by."""
+    whole = train.spec.kind == "image" and getattr(model, "latent_dim", 0) >= train.spec.dims
+    varied = any(len(values) and (values != values[0]).any() for values in _factors(train).values())
+    return isinstance(model, Encodes) and not whole and varied
+
+
+def _factors(data: Dataset) -> dict[str, np.ndarray]:
+    return data.factors or {}
 
 
 def _modes(on: Occasion) -> dict[str, Any]:
@@ -235,5 +256,32 @@ METRICS: dict[str, Metric] = {
         "a model that samples and a toy mixture of well separated modes",
         lambda model, train: isinstance(model, Samples) and known_mixture(train) is not None,
         _modes,
+    ),
+    "disentanglement": Metric(
+        "whether single latents stand for single known factors, by seven scores",
+        "a model that encodes and data with known factors",
+        _has_factors,
+        lambda on: disentanglement(
+            on.model,
+            on.train,
+            on.test,
+            points=on.points,
+            seed=on.seed,
+            progress=on.teller("codes"),
+        ),
+    ),
+    "ais": Metric(
+        "log-likelihood by annealed importance sampling, next to importance sampling; slow",
+        "a decoder with a prior (log_likelihood, log_prior, from_noise)",
+        lambda model, train: isinstance(model, Annealable),
+        lambda on: annealed_likelihood(
+            on.model,
+            on.test,
+            every=on.every,
+            importance_samples=on.importance_samples,
+            seed=on.seed,
+            progress=on.teller("annealing"),
+        ),
+        by_default=False,
     ),
 }

@@ -45,8 +45,10 @@ def likelihood(
         `nll_nats` and `elbo_nats` (None without the ability), `nll_standard_error` of the mean
         over examples, `bits_per_dim` (of `nll_nats`, else of the bound), `importance_samples` or
         `solver_steps`, `examples`, `every`, `seed`, `seconds`, `non_finite` (values that are not
-        finite; their mean is None then); for data of known density `entropy_nats`, the least
-        possible mean on these rows, but for chance.
+        finite; their mean is None then), `levels` (of which a probability is given: 256 or 2 per
+        pixel; None: a density), `is_probability` (False where a likelihood of two levels meets
+        grey ones: nats are a cross-entropy then, and `bits_per_dim` is None); for data of known
+        density `entropy_nats`, the least possible mean on these rows, but for chance.
 
     Raises:
         UserError: a model with neither ability; `every`, `samples` or `batch` below 1.
@@ -73,15 +75,19 @@ def likelihood(
                 bounds.append(model.elbo(x, seed=now).cpu())
         if progress is not None:
             progress(min((number + 1) * batch, len(rows)), len(rows))
-    nll, error = _mean_and_error(log_probs)
-    bound, bound_error = _mean_and_error(bounds)
+    nll, error = mean_and_error(log_probs)
+    bound, bound_error = mean_and_error(bounds)
     bits = nll if log_probs else bound
-    every_value = torch.cat([*log_probs, *bounds])
+    every_value, levels = torch.cat([*log_probs, *bounds]), levels_of(model, data)
+    probable = levels != 2 or two_levels(data, rows)
+    bits = bits if probable else None
     return {
         "nll_nats": nll,
         "nll_standard_error": error,
         "elbo_nats": None if bound is None else -bound,
         "elbo_standard_error": bound_error,
+        "is_probability": probable,
+        "levels": levels,
         "bits_per_dim": None if bits is None else bits / data.spec.dims / math.log(2),
         "importance_samples" if bounded else "solver_steps": samples if log_probs else None,
         "examples": len(rows),
@@ -93,7 +99,26 @@ def likelihood(
     }
 
 
-def _mean_and_error(values: list[Tensor]) -> tuple[float | None, float | None]:
+def levels_of(model: object, data: Dataset) -> int | None:
+    """Levels per value that the model's likelihood gives probabilities of; None for a density.
+
+    A model says so by `likelihood.levels`; where it says nothing, images have 256.
+    """
+    if data.spec.kind != "image":
+        return None
+    said: int | None = getattr(getattr(model, "likelihood", None), "levels", 256)
+    return said
+
+
+def two_levels(data: Dataset, rows: Tensor) -> bool:
+    """Whether these images are black and white only."""
+    return all(
+        bool(((values == 0) | (values == 255)).all())
+        for values in (data.values[part.numpy()] for part in rows.split(1000))
+    )
+
+
+def mean_and_error(values: list[Tensor]) -> tuple[float | None, float | None]:
     """Mean of minus the values and its standard error; None without finite values."""
     nats = -torch.cat(values).double() if values else torch.zeros(0)
     if not len(nats) or not nats.isfinite().all():

@@ -10,6 +10,13 @@ from latentia.metrics.latents import listed
 
 Figures = Mapping[str, Any]
 
+_MOST_LATENTS = 16
+_NO_PROBABILITY = (
+    "a Bernoulli likelihood gives grey levels no probability, so these nats compare only with "
+    "themselves and bits per dimension are left out (fit with --set likelihood=logistic, or "
+    "binarize=static)"
+)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -45,6 +52,11 @@ def words_of(name: str, facts: Figures) -> list[str]:
     return [facts["diagnosis"], listed(facts)] if name == "latents" else []
 
 
+def matrix_of(name: str, facts: Figures) -> list[tuple[str, ...]]:
+    """A metric's table beyond single lines, its first row the heads; empty for most."""
+    return _MATRICES[name](facts) if name in _MATRICES else []
+
+
 def _number(value: Any) -> str:
     """Three or four significant digits; a dash where there is no number."""
     if value is None:
@@ -64,14 +76,96 @@ def _likelihood(facts: Figures) -> Iterator[Line]:
     bound = facts["elbo_nats"]
     entropy = facts.get("entropy_nats")
     best = () if entropy is None else (_number(entropy), "of the true density")
+    own = facts["is_probability"]
+    name = "negative log-likelihood (nats)" if own else "cross-entropy of grey levels (nats)"
     if facts["nll_nats"] is not None:
-        error = facts["nll_standard_error"]
-        shown = _number(facts["nll_nats"]) + (f" ± {error:.2g}" if error is not None else "")
-        yield Line("likelihood", "negative log-likelihood (nats)", shown, *best)
+        shown = _with_error(facts["nll_nats"], facts["nll_standard_error"])
+        yield Line("likelihood", name, shown, *best)
     if bound is not None:
-        yield Line("likelihood", "−ELBO (nats), an upper bound", _number(-bound))
+        shown = _with_error(-bound, facts["elbo_standard_error"])
+        yield Line("likelihood", "−ELBO (nats), an upper bound", shown)
     if facts["bits_per_dim"] is not None:
-        yield Line("likelihood", "bits per dimension", _number(facts["bits_per_dim"]))
+        yield Line("likelihood", _bits_name(facts), _number(facts["bits_per_dim"]))
+
+
+def _with_error(value: float, error: float | None) -> str:
+    return _number(value) + (f" ± {error:.2g}" if error is not None else "")
+
+
+def _bits_name(facts: Figures) -> str:
+    levels = facts["levels"]
+    return "bits per dimension, " + (f"{levels} levels" if levels else "of a density")
+
+
+def _annealed(facts: Figures) -> Iterator[Line]:
+    other = facts["importance"]
+    beside: tuple[str, ...] = ()
+    if other is not None:
+        k = other["importance_samples"]
+        beside = (
+            _with_error(other["nll_nats"], other["nll_standard_error"]),
+            f"by {k:,} importance samples",
+        )
+    shown = _with_error(facts["nll_nats"], facts["nll_standard_error"])
+    yield Line("ais", "negative log-likelihood (nats), annealed", shown, *beside)
+    if other is not None:
+        shown = _with_error(other["difference_nats"], other["difference_error"])
+        yield Line("ais", "annealing finds log p(x) higher by (nats)", shown)
+    yield Line("ais", "error from the spread of chains (nats)", _number(facts["chain_error"]))
+    chains = str(facts["chains"])
+    yield Line("ais", "effective chains", _number(facts["effective_chains"]), chains, "chains")
+    yield Line("ais", "moves accepted", _share(facts["acceptance"]), "65.0 %", "aimed at")
+
+
+def _disentanglement(facts: Figures) -> Iterator[Line]:
+    chance, vote = _number(facts["chance"]), _number(facts["vote_chance"])
+    for key, name, *beside in (
+        ("mig", "MIG, mutual information gap"),
+        ("dci_disentanglement", "DCI disentanglement"),
+        ("dci_completeness", "DCI completeness"),
+        ("dci_informativeness", "DCI informativeness (accuracy)", chance, "by chance"),
+        ("sap", "SAP, separated attribute predictability"),
+        ("modularity", "modularity"),
+        ("factor_vae", "FactorVAE score", vote, "by chance"),
+        ("beta_vae", "β-VAE score", vote, "by chance"),
+    ):
+        if facts[key] is not None:
+            yield Line("disentanglement", name, _number(facts[key]), *beside)
+    for name, found in facts["factors"].items():
+        second = found["second_latent"]
+        rival: tuple[str, ...] = ()
+        if second is not None:
+            rival = (_share(found["second"]), f"by latent {second}")
+        told = f"{name}: share told by latent {found['best_latent']}"
+        yield Line("disentanglement", told, _share(found["best"]), *rival)
+
+
+def _latents_by_factors(facts: Figures) -> list[tuple[str, ...]]:
+    """Share of each factor's entropy that the most telling latents tell, the best first."""
+    columns = facts["information"]
+    weight = [sum(latent) for latent in zip(*columns.values(), strict=True)]
+    order = sorted(range(len(weight)), key=lambda i: (-weight[i], i))[:_MOST_LATENTS]
+    head = (f"% of entropy told ({len(order)} of {len(weight)} latents)", *columns)
+    rows = [(f"latent {i}", *(_percent(column[i]) for column in columns.values())) for i in order]
+    return [head, *rows]
+
+
+def _percent(share: float) -> str:
+    """Whole per cent; a dot below one, where there is only chance."""
+    return f"{100 * share:.0f}" if share >= 0.01 else "·"
+
+
+def _protocol(facts: Figures) -> str:
+    sizes = ", ".join(f"{name} ({found['classes']})" for name, found in facts["factors"].items())
+    split = "test" if facts["split"] == "test" else "training"
+    left = ", ".join(facts["constant_factors"])
+    return (
+        f"{facts['points']:,} {split} rows, {facts['codes']} codes of {facts['latent_dim']} "
+        f"latents ({facts['active_latents']} active), factors {sizes}"
+        + (f" (constant: {left})" if left else "")
+        + f"; {facts['bins']} bins; trees, thresholds fitted on half of the rows; "
+        f"{facts['votes'][0]:,} training and {facts['votes'][1]:,} test votes"
+    )
 
 
 def _fidelity(facts: Figures) -> Iterator[Line]:
@@ -147,6 +241,10 @@ def _extractor(facts: Figures) -> str:
     return f"features: {by['name']} ({by['dims']} numbers, hash {by['hash']})"
 
 
+def _seconds(facts: Figures) -> str:
+    return f"{_number(float(facts['seconds']))} s"
+
+
 def _effort(facts: Figures) -> str:
     if facts.get("importance_samples"):
         return f", {facts['importance_samples']:,} importance samples each"
@@ -161,9 +259,15 @@ _LINES = {
     "latents": _latents,
     "copies": _copies,
     "modes": _modes,
+    "disentanglement": _disentanglement,
+    "ais": _annealed,
 }
+_MATRICES = {"disentanglement": _latents_by_factors}
 _CONDITIONS = {
-    "likelihood": lambda f: f"{f['examples']:,} test rows{_effort(f)}",
+    "likelihood": lambda f: (
+        f"{f['examples']:,} test rows{_effort(f)}, {_seconds(f)}"
+        + ("" if f["is_probability"] else f"; {_NO_PROBABILITY}")
+    ),
     "fidelity": lambda f: (
         f"{f['samples']:,} samples, as many test rows, against {f['reference_rows']:,} training "
         f"rows; {_extractor(f)}"
@@ -182,4 +286,9 @@ _CONDITIONS = {
         f"training rows; {_extractor(f)}"
     ),
     "modes": lambda f: f"{f['samples']:,} samples",
+    "disentanglement": _protocol,
+    "ais": lambda f: (
+        f"{f['examples']:,} test rows, {f['chains']} chains each over {f['steps']:,} "
+        f"distributions of {f['leapfrog']} leapfrog steps, {_seconds(f)}"
+    ),
 }

@@ -25,6 +25,11 @@ class Likelihood(Protocol):
 
     params_per_value: int
 
+    @property
+    def levels(self) -> int | None:
+        """How many levels per value have the probability that is given; None: a density."""
+        ...
+
     def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
         """`(B, C, …)`, `(B, C · params_per_value, …)` -> `(B,)`, nats."""
         ...
@@ -42,6 +47,7 @@ class Bernoulli(nn.Module):
     """
 
     params_per_value = 1
+    levels = 2
 
     def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
         """`(B,)`, nats; x in [-1, 1]."""
@@ -80,6 +86,11 @@ class Gaussian(nn.Module):
         return normal_log_prob(x, parameters, log_var).flatten(1).sum(1) + levels
 
     @property
+    def levels(self) -> int | None:
+        """256 where the density is multiplied by a level's width, else None."""
+        return None if self.level == 1.0 else 256
+
+    @property
     def log_sigma(self) -> Tensor:
         """Logarithm of the scale, a scalar."""
         return (SCALE_SPEED * self._scale).clamp(min=math.log(self.floor))
@@ -96,6 +107,7 @@ class DiscretisedLogistic(nn.Module):
     """
 
     params_per_value = 2
+    levels = 256
 
     def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
         """`(B,)`, nats; x in [-1, 1]."""

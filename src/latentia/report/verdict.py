@@ -13,7 +13,7 @@ from latentia.errors import UserError
 from latentia.metrics.copies import copies
 from latentia.metrics.evaluate import METRICS
 from latentia.metrics.reconstruction import reconstruction
-from latentia.metrics.tables import conditions_of, figures_of
+from latentia.metrics.tables import conditions_of, figures_of, matrix_of
 from latentia.report.page import Section, Table
 from latentia.report.subject import Subject, affordable
 
@@ -25,10 +25,12 @@ TITLES = {
     "latents": "Latents",
     "copies": "Copies of training data",
     "modes": "Modes",
+    "disentanglement": "Disentanglement",
 }
 _NEED_EXTRACTOR = ("fidelity", "classes", "copies")
 _SECONDS = 4.0
 _COPY_ROWS = 200
+_FACTOR_ROWS = 2000
 
 
 def metrics(subject: Subject) -> Section:
@@ -43,7 +45,7 @@ def metrics(subject: Subject) -> Section:
         if not METRICS[name].fits(subject.model, subject.train) or _left_out(subject, name):
             continue
         try:
-            section.tables.append(_table(name, _measured(subject, name)))
+            section.tables += _tables(name, _measured(subject, name))
         except Exception as problem:
             section.missing.append(f"{TITLES.get(name, name)}: {plain(problem)}")
     return section
@@ -57,6 +59,8 @@ def plain(problem: Exception) -> str:
 
 
 def _left_out(subject: Subject, name: str) -> bool:
+    if not METRICS[name].by_default:
+        return True
     needs = name in _NEED_EXTRACTOR and subject.spec.kind == "image"
     return (subject.quick and needs) or (name == "reconstruction" and subject.whole_latent)
 
@@ -68,6 +72,7 @@ def _measured(subject: Subject, name: str) -> dict[str, Any]:
         "reconstruction": _reconstruction,
         "latents": lambda about: about.latents,
         "copies": _copies,
+        "disentanglement": _disentanglement,
     }
     occasion = subject.occasion
     return special[name](subject) if name in special else METRICS[name].measure(occasion)
@@ -97,6 +102,18 @@ def _reconstruction(subject: Subject) -> dict[str, Any]:
 def _copies(subject: Subject) -> dict[str, Any]:
     on = subject.occasion
     return copies(on.drawn, on.train, on.test, on.extractor, limit=_COPY_ROWS)
+
+
+def _disentanglement(subject: Subject) -> dict[str, Any]:
+    points = subject.encodable(seconds=_SECONDS, most=_FACTOR_ROWS)
+    return METRICS["disentanglement"].measure(replace(subject.occasion, points=points))
+
+
+def _tables(name: str, facts: dict[str, Any]) -> list[Table]:
+    """The figures of a metric, and its table where it has one."""
+    head, *rows = matrix_of(name, facts) or [()]
+    matrix = Table(head, rows, numeric=range(1, len(head)))
+    return [_table(name, facts), *([matrix] if rows else [])]
 
 
 def _table(name: str, facts: dict[str, Any]) -> Table:
