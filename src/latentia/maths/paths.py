@@ -39,7 +39,5 @@ def resampled(points: Tensor, n: int) -> Tensor:
     right = torch.searchsorted(reached, at).clamp(1, max(len(points) - 1, 1))
     if len(points) < 2 or reached[-1] == 0:
         return points[:1].expand(n, -1).clone()
-    share = (at - reached[right - 1]) / lengths[right - 1].clamp(
-        min=torch.finfo(points.dtype).tiny
-    )
+    share = (at - reached[right - 1]) / lengths[right - 1].clamp(min=torch.finfo(points.dtype).tiny)
     return torch.lerp(points[right - 1], points[right], share.clamp(0, 1)[:, None])
