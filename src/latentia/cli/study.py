@@ -69,7 +69,7 @@ def dimensions(
     choices: SetOption = None,
     share: Annotated[
         float,
-        typer.Option(help="A fall of the error by less than this is not worth a larger size."),
+        typer.Option(help="Share of the variance that a larger size must add to be worth it."),
     ] = 0.1,
     seed: SeedOption = 0,
     out: Annotated[

@@ -47,6 +47,7 @@ class Returned:
     Attributes:
         errors: squared error of every row, `(N,)`, float64.
         pca_errors: the same of PCA, `(N,)`.
+        variance: mean squared error of the mean training row in place of every row.
         latent_dim: numbers in between.
         pca: what PCA found on the training rows.
         image: whether rows are images in [-1, 1].
@@ -54,6 +55,7 @@ class Returned:
 
     errors: Tensor
     pca_errors: Tensor
+    variance: float
     latent_dim: int
     pca: PCA
     image: bool
@@ -78,7 +80,9 @@ def returned(
     flat = pca.inverse_transform(pca.transform(x.flatten(1).numpy()))
     plain = torch.from_numpy(flat).float().view_as(x)
     errors, pca_errors = (squared_errors(x, y).double() for y in (again, plain))
-    return Returned(errors, pca_errors, z.shape[1], pca, test.spec.kind == "image")
+    middle = torch.from_numpy(pca.mean_).float().view_as(x[0])
+    variance = float(squared_errors(x, middle).double().mean())
+    return Returned(errors, pca_errors, variance, z.shape[1], pca, test.spec.kind == "image")
 
 
 def reconstruction(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from latentia.recipes.registry import FAMILIES
 from latentia.report.draw import trends
 from latentia.report.page import Fact, Figure, Section, Table, img, render
 from latentia.report.story import duration
@@ -29,7 +28,7 @@ def page(study: Study[Any]) -> str:
     sections = [_answer(study), _curves(study), _pictures(study), _latents(study), _again(study)]
     return render(
         f"{asks}: {data}",
-        f"{how}: {FAMILIES[study.model].title}, each {_budget(study)}",
+        f"{how} of the family {study.model}, each trained for {_budget(study)}",
         _facts(study),
         [section for section in sections if section is not None],
         by=f"latentia study {'dimensions' if study.varied == 'latent' else 'beta'}",
@@ -58,19 +57,18 @@ def _facts(study: Study[Any]) -> list[Fact]:
 def _answer(study: Study[Any]) -> Section:
     heads, rows = cells(study)
     rule = {
-        "latent": "The rule: take the smallest size after which no larger one tried lowers the "
-        f"error by {study.share:.0%} or more, beyond chance.",
-        "beta": "The rule: take the largest β whose error is at most "
-        f"{study.share:.0%} above the lowest.",
+        "latent": "A fall of the error counts where it is beyond chance: over two standard errors "
+        "of the difference, row by row.",
+        "beta": "",
     }[study.varied]
     caption = (
         f"Held-out squared error per value on {study.test_rows:,} test rows, ± its standard error "
         "over rows. One training for each line: another --seed shows how much is chance."
     )
-    section = Section("answer", "What to take", tables=[Table(heads, rows, caption)])
-    section.tables[0] = Table(heads, rows, caption, numeric=range(1, len(heads)))
+    table = Table(heads, rows, caption, numeric=range(1, len(heads)))
+    section = Section("answer", "What to take", tables=[table])
     if study.recommendation is not None:
-        section.lead = f"{study.recommendation.words} {rule}"
+        section.lead = f"{study.recommendation.words} {rule}".strip()
     section.warnings += study.notes
     if study.missing:
         values = ", ".join(f"{value:g}" for value in study.missing)
@@ -97,6 +95,8 @@ def _curves(study: Study[Any]) -> Section | None:
         scores = [row.disentanglement.get("mig", np.nan) for row in study.rows]
         if np.isfinite(scores).any():
             panels["MIG"] = {"MIG": np.array(scores)}
+        elif all(row.elbo_nats is not None for row in study.rows):
+            panels["ELBO at β = 1 (nats)"] = {"ELBO": _of(study, "elbo_nats")}
         at, label = list(range(len(values))), "β"
         caption = "From left to right the KL weighs more: encodings tell less, errors grow."
     told = "; ".join(
@@ -132,13 +132,14 @@ def _latents(study: Study[Any]) -> Section | None:
     if study.varied != "beta" or not study.rows:
         return None
     most = min(_MOST_LATENTS, max(row.latent_dim for row in study.rows))
-    heads = ["β", *(f"{n}." for n in range(1, most + 1)), "others"]
+    more = any(row.latent_dim > most for row in study.rows)
+    heads = ["β", *(f"{n}." for n in range(1, most + 1)), *(["others"] if more else [])]
     rows = []
     for row in study.rows:
         told = sorted(row.information_nats, reverse=True)
         shown = [f"{value:.2f}" for value in told[:most]]
-        rest = f"{sum(told[most:]):.2f}" if len(told) > most else ""
-        rows.append([f"{row.beta:g}", *shown, *[""] * (most - len(shown)), rest])
+        rest = [f"{sum(told[most:]):.2f}"] if more else []
+        rows.append([f"{row.beta:g}", *shown, *[""] * (most - len(shown)), *rest])
     caption = "Information of each latent in nats, the most telling first; under 0.01 it is idle."
     lead = "A growing β silences latents one after the other, the least useful first."
     table = Table(heads, rows, caption, numeric=range(1, len(heads)))
@@ -156,5 +157,5 @@ def _again(study: Study[Any]) -> Section:
         "How to repeat it",
         lead,
         code=study.command,
-        tables=[Table((study.varied, "run folder"), runs)],
+        tables=[Table(("β" if study.varied == "beta" else "latents", "run folder"), runs)],
     )

@@ -83,7 +83,7 @@ def _judge(table: Table[BetaRow], share: float) -> tuple[Recommendation, list[st
     rows = table.rows
     carries = [row.active_units > 0 for row in rows]
     advice = largest_affordable([row.beta for row in rows], table.errors, carries, share)
-    return advice, [*_collapses(rows), _density(rows), _factors(rows)]
+    return advice, [*_collapses(rows), _factors(rows)]
 
 
 def _row(of: Subject) -> BetaRow:
@@ -137,17 +137,6 @@ def _collapses(rows: Sequence[BetaRow]) -> list[str]:
     if whole is not None and whole is not first:
         notes.append(f"At β = {whole.beta:g} no latent carries anything any more.")
     return notes
-
-
-def _density(rows: Sequence[BetaRow]) -> str:
-    known = [(row.elbo_nats, row.beta) for row in rows if row.elbo_nats is not None]
-    if len(known) < 2:
-        return ""
-    best, value = max(known)
-    return (
-        f"As a density of the data (ELBO at β = 1, {best:.1f} nats) the model trained with "
-        f"β = {value:g} is best."
-    )
 
 
 def _factors(rows: Sequence[BetaRow]) -> str:

@@ -47,6 +47,7 @@ class Table(Generic[Row]):
     rows: list[Row]
     errors: Errors
     dims: int
+    variance: float
 
 
 Judge = Callable[[Table[Row]], tuple[Recommendation, list[str]]]
@@ -77,7 +78,9 @@ def conclude(
     advice, notes = None, list[str]()
     if subjects:
         errors = Errors(torch.stack([s.returned.errors for s in subjects]).numpy())
-        advice, notes = judge(Table(rows, errors, subjects[0].test.spec.dims))
+        advice, notes = judge(
+            Table(rows, errors, subjects[0].test.spec.dims, subjects[0].returned.variance)
+        )
     minutes = series.budget.minutes
     study = Study(
         folder=series.folder,

@@ -24,6 +24,7 @@ class SizeRow:
         squared_error: mean over values and rows; [-1, 1] units for images.
         standard_error: of that mean, over rows.
         pca_error: of PCA with as many components.
+        explained: share of the data's variance that comes back; 1 − error / variance.
         psnr_db, pca_psnr_db: of images; None where exact.
         examples_seen, seconds: what its training took.
         run: its run folder.
@@ -33,6 +34,7 @@ class SizeRow:
     squared_error: float
     standard_error: float
     pca_error: float
+    explained: float
     psnr_db: float | None
     pca_psnr_db: float | None
     examples_seen: int

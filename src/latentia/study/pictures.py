@@ -36,7 +36,7 @@ def save_labelled_grid(rows: Mapping[str, Tensor], path: Path) -> None:
     """
     columns = len(next(iter(rows.values())))
     images = grid_image(torch.cat(list(rows.values())), columns)
-    font = ImageFont.load_default(_SIZE)
+    font = _font()
     lines = {name: font.getbbox(name) for name in rows}
     left = int(max(box[2] for box in lines.values())) + 2 * _MARGIN
     sheet = Image.new("RGB", (left + images.width, images.height), _PAPER)
@@ -46,3 +46,11 @@ def save_labelled_grid(rows: Mapping[str, Tensor], path: Path) -> None:
         middle = (number + 0.5) * step
         pen.text((left - _MARGIN, middle), name, fill=_INK, font=font, anchor="rm")
     save_image(sheet, path)
+
+
+def _font() -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which Matplotlib brings: unlike Pillow's own font it has Greek letters."""
+    import matplotlib
+
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(str(path), _SIZE)

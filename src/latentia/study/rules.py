@@ -12,6 +12,7 @@ Kind = Literal[
     "knee", "flat", "falling", "uncertain", "single", "untrained", "balance", "free", "costly"
 ]
 _SIGMAS = 2.0
+_WORSE = 0.1  # share of the error
 
 
 @dataclass(frozen=True)
@@ -60,86 +61,73 @@ class Errors:
 
 
 def smallest_enough(
-    sizes: Sequence[int], errors: Errors, share: float, dims: int
+    sizes: Sequence[int], errors: Errors, variance: float, share: float, dims: int
 ) -> Recommendation:
-    """The smallest size after which no larger one of the table lowers the error by `share`.
+    """The smallest size after which the error falls by less than a share of the variance.
 
-    A fall counts where it is beyond chance: over two standard errors of the difference.
+    No larger size of the table may lower the error by that much. A fall counts where it is beyond
+    chance: over two standard errors of the difference.
 
     Args:
         sizes: rising.
         errors: of the models of these sizes.
-        share: of the error, 0 to 1.
+        variance: of the data, in the units of the errors.
+        share: of the variance, 0 to 1.
         dims: numbers in an example, beyond which nothing is compressed.
     """
     if len(sizes) == 1:
         return Recommendation(None, "single", "One size shows no trend: try two or more.")
-    falls = [max(((errors.fall(i, j), j) for j in range(i + 1, len(sizes))), default=(0.0, i))
-             for i in range(len(sizes))]  # fmt: skip
-    chosen = next(
-        i
-        for i in range(len(sizes))
-        if not any(
-            errors.fall(i, j) >= share and errors.certain(i, j) for j in range(i + 1, len(sizes))
+    explained = 1 - errors.means / max(variance, 1e-12)
+    last = len(sizes) - 1
+
+    def larger(i: int, proven: bool) -> list[int]:
+        """Larger sizes that are worth it."""
+        after = [j for j in range(i + 1, last + 1) if explained[j] - explained[i] >= share]
+        return [j for j in after if errors.certain(i, j)] if proven else after
+
+    chosen = next(i for i in range(len(sizes)) if not larger(i, proven=True))
+    kept, name = _percent(explained[chosen]), _latents(sizes[chosen])
+    if chosen == last:
+        return _falling(sizes, explained, dims)
+    if doubtful := larger(chosen, proven=False):
+        words = (
+            f"{name} at least. {sizes[doubtful[-1]]} explain {_percent(explained[doubtful[-1]])} "
+            f"of the variance instead of {kept}, but on {errors.rows.shape[1]:,} test rows that is "
+            "within chance (two standard errors): this table cannot tell. Measure on more data."
         )
-    )
-    gain, best = falls[chosen]
-    if chosen == len(sizes) - 1:
-        return _falling(sizes, errors, dims)
-    if gain >= share:
-        return _uncertain(sizes, chosen, gain, best, errors)
-    rule = f"after which the error falls by less than {_percent(share)}"
-    after = _after(sizes[best], gain)
+        return Recommendation(sizes[chosen], "uncertain", words)
+    best = chosen + 1 + int(explained[chosen + 1 :].argmax())
+    rule = f"lowers the error by another {_percent(share)} of the data's variance"
+    shown = sorted({max(0, chosen - 1), chosen, best})
+    told = [f"{_percent(explained[i])} with {sizes[i]}" for i in shown]
+    back = f"Of the variance {', '.join(told[:-1])} and {told[-1]} latents comes back."
     if chosen == 0:
         smaller = " Smaller sizes may do as well: try some." if sizes[0] > 1 else ""
-        words = f"{_latents(sizes[0])}, the smallest size tried: {after}.{smaller}"
+        words = f"{name}, the smallest size tried: no larger one {rule}. {back}{smaller}"
         return Recommendation(sizes[0], "flat", words)
-    before = errors.fall(chosen - 1, chosen)
-    words = (
-        f"{_latents(sizes[chosen])}: the smallest size {rule}. From {sizes[chosen - 1]} to "
-        f"{sizes[chosen]} it falls by {_percent(before)}; {after}."
-    )
+    words = f"{name}: the smallest size after which no larger one {rule}. {back}"
     return Recommendation(sizes[chosen], "knee", words)
 
 
-def _falling(sizes: Sequence[int], errors: Errors, dims: int) -> Recommendation:
-    last = len(sizes) - 1
-    fall = _percent(errors.fall(last - 1, last))
-    larger = min(2 * sizes[last], dims - 1)
-    more = (
-        f"To see where it levels off, add a larger size, e.g. --latent {_listed([*sizes, larger])}."
-        if larger > sizes[last]
-        else f"The data have {dims:,} numbers themselves, so more would compress nothing."
-    )
+def _falling(sizes: Sequence[int], explained: np.ndarray, dims: int) -> Recommendation:
+    *_, before, last = sizes
     words = (
-        f"No knee is visible: from {sizes[last - 1]} to {sizes[last]} latents, the largest size "
-        f"tried, the error still falls by {fall}. Of these sizes take {sizes[last]} if the error "
-        f"matters most. {more}"
+        f"No knee is visible: with {last} latents, the largest size tried, "
+        f"{_percent(explained[-1])} of the variance comes back, and with {before} only "
+        f"{_percent(explained[-2])}. Of these sizes take {last} if the error matters most. "
     )
+    if 2 * last < dims:
+        listed = _listed([*sizes, 2 * last])
+        words += f"To see where it levels off, add a larger size, e.g. --latent {listed}."
+    else:
+        words += f"The data are {dims:,} numbers themselves: much more would not compress them."
     return Recommendation(None, "falling", words)
 
 
-def _uncertain(
-    sizes: Sequence[int], chosen: int, gain: float, best: int, errors: Errors
-) -> Recommendation:
-    words = (
-        f"{_latents(sizes[chosen])} at least. {sizes[best]} lower the error by {_percent(gain)}, "
-        f"but on {errors.rows.shape[1]:,} test rows that is within chance (two standard errors): "
-        "this table cannot tell. Measure on more data, or train longer."
-    )
-    return Recommendation(sizes[chosen], "uncertain", words)
-
-
-def _after(best: int, gain: float) -> str:
-    if gain <= 0:
-        return "no larger size tried lowers it further"
-    return f"more lower it by {_percent(gain)} at best (with {best})"
-
-
-def doing_worse(sizes: Sequence[int], errors: Errors, share: float) -> str:
+def doing_worse(sizes: Sequence[int], errors: Errors) -> str:
     """A warning where the largest size is clearly worse than the best; else empty."""
     last, best = len(sizes) - 1, int(errors.means.argmin())
-    if best == last or errors.fall(last, best) < share or not errors.certain(last, best):
+    if best == last or errors.fall(last, best) < _WORSE or not errors.certain(last, best):
         return ""
     more = _percent(errors.means[last] / errors.means[best] - 1)
     return (
@@ -219,7 +207,7 @@ def _latents(size: int) -> str:
 
 def _percent(share: float) -> str:
     value = 100 * float(share)
-    return f"{value:.1f} %" if abs(value) < 2 else f"{value:.0f} %"
+    return f"{value:.{1 if abs(value) < 2 else 0}f}\N{NO-BREAK SPACE}%"
 
 
 def _listed(sizes: Sequence[int]) -> str:

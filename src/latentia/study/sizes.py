@@ -46,7 +46,7 @@ def dimensions(
         seed: of every training.
         settings: of the family, the same for every size.
         share: the recommendation is the smallest size after which no larger one lowers the error
-            by this share.
+            by this share of the data's variance.
         device: as in `fit`.
         quiet: print nothing.
 
@@ -75,11 +75,11 @@ def dimensions(
 def _judge(table: Table[SizeRow], share: float) -> tuple[Recommendation, list[str]]:
     sizes, errors = [row.latent for row in table.rows], table.errors
     plain = [row.pca_error for row in table.rows]
-    notes = [doing_worse(sizes, errors, share), behind_pca(sizes, list(errors.means), plain)]
+    notes = [doing_worse(sizes, errors), behind_pca(sizes, list(errors.means), plain)]
     if all(other < mine for other, mine in zip(plain, errors.means, strict=True)):
         words = "No recommendation: the models are not trained well enough to compare."
         return Recommendation(None, "untrained", words), notes
-    return smallest_enough(sizes, errors, share, table.dims), notes
+    return smallest_enough(sizes, errors, table.variance, share, table.dims), notes
 
 
 def _row(of: Subject) -> SizeRow:
@@ -89,6 +89,7 @@ def _row(of: Subject) -> SizeRow:
         squared_error=facts["squared_error"],
         standard_error=facts["squared_error_standard_error"],
         pca_error=facts["pca"]["squared_error"],
+        explained=1 - facts["squared_error"] / max(of.returned.variance, 1e-12),
         psnr_db=facts.get("psnr_db"),
         pca_psnr_db=facts["pca"].get("psnr_db"),
         **effort(of.run),

@@ -14,7 +14,13 @@ def cells(study: Study[Any]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows; the recommended row is marked by an arrow in its first cell."""
     images = any(row.psnr_db is not None for row in study.rows)
     if study.varied == "latent":
-        heads = ["latents", "squared error", "of PCA", *(["PSNR (dB)", "of PCA"] if images else [])]
+        heads = [
+            "latents",
+            "squared error",
+            "of PCA",
+            "explained",
+            *(["PSNR (dB)", "of PCA"] if images else []),
+        ]
         rows = [_size(row, images) for row in study.rows]
     else:
         known = [key for key in _SCORES if any(key in row.disentanglement for row in study.rows)]
@@ -25,14 +31,16 @@ def cells(study: Study[Any]) -> tuple[list[str], list[list[str]]]:
     chosen = study.recommendation.value if study.recommendation else None
     for row, text in zip(study.rows, rows, strict=True):
         if getattr(row, study.varied) == chosen:
-            text[0] = f"→ {text[0]}"
+            text[0] = f"→\N{NO-BREAK SPACE}{text[0]}"
     return [*heads, "examples seen"], rows
 
 
 def _size(row: SizeRow, images: bool) -> list[str]:
     decibels = [_decibels(row.psnr_db), _decibels(row.pca_psnr_db)] if images else []
     error = _error(row.squared_error, row.standard_error)
-    return [str(row.latent), error, f"{row.pca_error:.4g}", *decibels, f"{row.examples_seen:,}"]
+    kept = f"{100 * row.explained:.1f} %"
+    mine = [str(row.latent), error, f"{row.pca_error:.4g}", kept]
+    return [*mine, *decibels, f"{row.examples_seen:,}"]
 
 
 def _beta(row: BetaRow, images: bool, bound: bool, scores: list[str]) -> list[str]:
