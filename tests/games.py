@@ -21,11 +21,18 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     ("autoencoder", "vector"): {"latent": 1, "width": 16, "depth": 1},
     ("vae", "image"): {"latent": 3, "width": 8, "depth": 1, "kl_warmup": 0.5},
     ("vae", "vector"): {"latent": 2, "width": 16, "depth": 1},
+    ("factor-vae", "image"): {"latent": 3, "width": 8, "depth": 1, "critic_width": 16},
+    ("factor-vae", "vector"): {"latent": 2, "width": 16, "depth": 1, "critic_width": 16},
+    ("conditional-vae", "image"): {"latent": 3, "width": 8, "depth": 1, "kl_warmup": 0.5},
+    ("conditional-vae", "vector"): {"latent": 2, "width": 16, "depth": 1},
     ("gan", "image"): {"latent": 4, "width": 8, "sparse": 2},
     ("gan", "vector"): {"latent": 4, "width": 16, "sparse": 2},
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
 }
+
+COUPLED = {"factor-vae"}
+"""Their loss looks at the examples of a batch together: each process at its own share."""
 
 CASES = [(name, kind) for name, family in FAMILIES.items() for kind in family.kinds]
 

@@ -34,7 +34,19 @@ OTHER: dict[str, Any] = {
     "noise": 0.5,
     "sparsity": 1.0,
     "likelihood": "logistic",
-    "prior": "standard",
+    "prior": "mixture",
+    "network": "mlp",
+    "layers": 3,
+    "detail": 2,
+    "components": 7,
+    "objective": "iwae",
+    "draws": 3,
+    "tc_weight": 2.0,
+    "capacity": 5.0,
+    "critic_width": 24,
+    "critic_depth": 2,
+    "label_weight": 5.0,
+    "label_share": 0.3,
     "beta": 3.0,
     "kl_warmup": 0.9,
     "free_nats": 2.0,
@@ -58,8 +70,15 @@ OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
     ("diffusion", "depth"): (1, 2),
 }
-IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood", "prior"}
-IMAGES_ONLY |= {"patch", "attention"}
+IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood"}
+IMAGES_ONLY |= {"patch", "attention", "network", "detail"}
+TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
+    ("vae", "detail"): {"layers": 2},
+    ("vae", "components"): {"prior": "mixture"},
+    ("vae", "draws"): {"objective": "iwae"},
+    ("vae", "tc_weight"): {"objective": "tc"},
+}
+"""Settings that act only beside another: both runs of the comparison get it."""
 
 EVERY = [
     (family, kind, setting)
@@ -95,7 +114,11 @@ def test_a_setting_changes_the_outcome(
     if family == "diffusion" and kind == "vector" and setting in ("width", "depth"):
         other = (other[0] + 8,)
     assert TINY[family, kind].get(setting) != other
-    found, before = fingerprint(family, kind, tmp_path, **{setting: other}), plain[family, kind]
+    beside = TOGETHER.get((family, setting), {})
+    found = fingerprint(family, kind, tmp_path / "other", **beside, **{setting: other})
+    before = plain[family, kind]
+    if beside:
+        before = fingerprint(family, kind, tmp_path / "beside", **beside)
     same = len(found) == len(before) and all(
         a.shape == b.shape and torch.equal(a, b) for a, b in zip(found, before, strict=True)
     )
