@@ -15,6 +15,8 @@ from latentia.errors import UserError
 from latentia.metrics.evaluate import METRICS, evaluate
 from latentia.metrics.latents import diagnosis, latents
 from latentia.metrics.tables import conditions_of, figures_of, words_of
+from latentia.report.gallery import _add_activity
+from latentia.report.page import Section
 
 
 def points(n: int = 4000, dims: int = 3) -> Dataset:
@@ -109,3 +111,12 @@ def test_few_rows_and_no_posterior() -> None:
     json.dumps(latents(Channel((0.9, 0.5, 0.0)), points(1)), allow_nan=False)
     with pytest.raises(UserError, match="no posterior"):
         latents(object(), points(5))
+
+
+def test_the_report_sets_collapse_off_in_a_box() -> None:
+    for gain, warned in (((0.9, 0.8, 0.7), 0), ((0.9, 0.0, 0.0), 1)):
+        section = Section("latent", "The latent space", "Near points.")
+        _add_activity(section, latents(Channel(gain), points(200)))
+        assert len(section.warnings) == warned
+        assert ("No collapse" in section.lead) != bool(warned)
+        assert len(section.tables[0].rows) == 3 and len(section.figures) == 1

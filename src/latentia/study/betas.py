@@ -23,6 +23,16 @@ from latentia.study.series import Source, make_series
 BETAS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 SHARE = 0.25
 _FACTORS = "disentanglement"
+_SCORES = (
+    "mig",
+    "dci_disentanglement",
+    "dci_completeness",
+    "dci_informativeness",
+    "sap",
+    "modularity",
+    "factor_vae",
+    "beta_vae",
+)
 _MEASURED = 1000  # test rows at most
 
 
@@ -121,11 +131,7 @@ def _scores(of: Subject, seed: int) -> dict[str, float]:
     if metric is None or not metric.fits(of.model, of.train):
         return {}
     facts = evaluate(of.model, of.train, of.test, metrics=[_FACTORS], seed=seed)[_FACTORS]
-    return {
-        name: float(value)
-        for name, value in facts.items()
-        if isinstance(value, float) and math.isfinite(value)
-    }
+    return {name: float(facts[name]) for name in _SCORES if facts.get(name) is not None}
 
 
 def _collapses(rows: Sequence[BetaRow]) -> list[str]:
