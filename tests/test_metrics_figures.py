@@ -288,7 +288,7 @@ def test_evaluate_takes_what_model_and_data_allow() -> None:
         figures["likelihood"].pop("seconds")
     assert repeated == json.loads(json.dumps(found)) and text
 
-    assert set(evaluate(FirstValues((3,), 2), train, test)) == {"reconstruction"}
+    assert set(evaluate(FirstValues((3,), 2), train, test)) == {"reconstruction", "latent_space"}
     named = evaluate(StandardNormal(), train, test, metrics=["likelihood"], every=10)
     assert set(named) == {"likelihood"} and named["likelihood"]["examples"] == 10
 

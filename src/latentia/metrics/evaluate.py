@@ -28,6 +28,7 @@ from latentia.metrics.copies import copies
 from latentia.metrics.disentanglement import POINTS, disentanglement
 from latentia.metrics.features import FeatureExtractor, default_extractor
 from latentia.metrics.fidelity import class_shares, fidelity
+from latentia.metrics.latent_space import latent_space
 from latentia.metrics.latents import latents
 from latentia.metrics.likelihood import likelihood
 from latentia.metrics.modes import known_mixture, modes
@@ -180,6 +181,13 @@ def _has_classes(model: object, train: Dataset) -> bool:
     return isinstance(model, Samples) and train.spec.kind == "image" and labelled
 
 
+def _has_bottleneck(model: object, train: Dataset) -> bool:
+    """Models whose latents are as many as the data's numbers solve an equation for each decode."""
+    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
+        return False
+    return model.latent_dim < train.spec.dims
+
+
 def _classes(on: Occasion) -> dict[str, Any]:
     judge = on.extractor
     assert isinstance(judge, Classifies)  # labelled images, by `_has_classes`
@@ -244,6 +252,19 @@ METRICS: dict[str, Metric] = {
         "a model with a posterior",
         lambda model, train: isinstance(model, HasPosterior),
         lambda on: latents(on.model, on.test, seed=on.seed),
+    ),
+    "latent_space": Metric(
+        "continuity and completeness: change per latent step, walks, holes, with their floors",
+        "a model that encodes into fewer numbers than the data have, and decodes",
+        _has_bottleneck,
+        lambda on: latent_space(
+            on.model,
+            on.train,
+            on.test,
+            on.extractor,
+            drawn=on.drawn if isinstance(on.model, Samples) else None,
+            seed=on.seed,
+        ),
     ),
     "copies": Metric(
         "distance of samples to their nearest training rows, next to that of test rows",

@@ -205,6 +205,33 @@ def _latents(facts: Figures) -> Iterator[Line]:
     yield Line("latents", f"KL to the {facts['prior']} prior (nats)", kl)
 
 
+def _latent_space(facts: Figures) -> Iterator[Line]:
+    near, walks, full = facts["continuity"], facts["walks"], facts["completeness"]
+    jump = walks["largest_jump"]
+    ends = "test rows {} and {}".format(*jump["rows"])
+    step = f"{near['step']:g} deviations"
+    figures = [
+        (f"change per latent step of {step}", near["change_per_step"], 1, "a linear decoder"),
+        ("smoothness of straight walks", walks["smoothness"], 1, "an even walk"),
+    ]
+    for name, value, ideal, other in figures:
+        yield Line("latent_space", name, _number(value), _number(ideal), other)
+    real, again = (full[f"{key}_precision"] for key in ("real", "reconstruction"))
+    manifold = "on the data's manifold"
+    shares: list[tuple[str, float | None, float | None, str]] = [
+        (f"class kept by a step of {step}", near["kept_class"], None, ""),
+        (f"largest jump of a walk, {ends}", jump["share"], 1.0, "between two random rows"),
+        (f"{manifold}: {full['prior']}", full["prior_precision"], real, "real test data"),
+        (f"{manifold}: a normal's codes", full["gaussian_precision"], again, "reconstructions"),
+        (f"{manifold}: half way", full["midpoints_on"], full["crossfades_on"], "cross-fades"),
+        (f"{manifold}: all the way", full["walks_on"], full["reconstructions_on"], "its ends"),
+        ("walks with a hole", full["walks_with_hole"], None, ""),
+    ]
+    for name, share, floor, other in shares:
+        reference = "" if floor is None else _share(floor)
+        yield Line("latent_space", name, _share(share), reference, other)
+
+
 def _copies(facts: Figures) -> Iterator[Line]:
     for space in ("pixels", "features"):
         near, where = facts[space], "values" if space == "pixels" else "features"
@@ -257,6 +284,7 @@ _LINES = {
     "classes": _classes,
     "reconstruction": _reconstruction,
     "latents": _latents,
+    "latent_space": _latent_space,
     "copies": _copies,
     "modes": _modes,
     "disentanglement": _disentanglement,
@@ -281,6 +309,10 @@ _CONDITIONS = {
         f"{f['pca']['train_rows']:,} training rows"
     ),
     "latents": lambda f: f"{f['examples']:,} test rows",
+    "latent_space": lambda f: (
+        f"{f['examples']:,} test rows, {f['pairs']:,} walks of {f['points']} points, against "
+        f"{f['reference_rows']:,} training rows; {_extractor(f)}"
+    ),
     "copies": lambda f: (
         f"{f['samples']:,} samples and {f['test_rows']:,} test rows against {f['train_rows']:,} "
         f"training rows; {_extractor(f)}"

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from latentia.abilities import HasElbo, HasLogProb
+from latentia.abilities import HasElbo, HasLogProb, Samples
 from latentia.errors import UserError
 from latentia.metrics.copies import copies
 from latentia.metrics.evaluate import METRICS
+from latentia.metrics.latent_space import latent_space
 from latentia.metrics.reconstruction import reconstruction
 from latentia.metrics.tables import conditions_of, figures_of, matrix_of
 from latentia.report.page import Section, Table
@@ -23,11 +24,12 @@ TITLES = {
     "classes": "Classes",
     "reconstruction": "Reconstruction",
     "latents": "Latents",
+    "latent_space": "Continuity and completeness of the latent space",
     "copies": "Copies of training data",
     "modes": "Modes",
     "disentanglement": "Disentanglement",
 }
-_NEED_EXTRACTOR = ("fidelity", "classes", "copies")
+_NEED_EXTRACTOR = ("fidelity", "classes", "copies", "latent_space")
 _SECONDS = 4.0
 _COPY_ROWS = 200
 _FACTOR_ROWS = 2000
@@ -71,6 +73,7 @@ def _measured(subject: Subject, name: str) -> dict[str, Any]:
         "likelihood": _likelihood,
         "reconstruction": _reconstruction,
         "latents": lambda about: about.latents,
+        "latent_space": _latent_space,
         "copies": _copies,
         "disentanglement": _disentanglement,
     }
@@ -97,6 +100,14 @@ def _log_prob(subject: Subject, n: int) -> torch.Tensor:
 def _reconstruction(subject: Subject) -> dict[str, Any]:
     rows = subject.encodable(seconds=2, most=1000)
     return reconstruction(subject.model, subject.train, subject.test, examples=rows)
+
+
+def _latent_space(subject: Subject) -> dict[str, Any]:
+    on, rows = subject.occasion, max(10, subject.encodable(seconds=1, most=300))
+    drawn = on.drawn if isinstance(on.model, Samples) else None
+    return latent_space(
+        on.model, on.train, on.test, on.extractor, drawn=drawn, examples=rows, walks=rows // 3
+    )
 
 
 def _copies(subject: Subject) -> dict[str, Any]:
