@@ -29,9 +29,11 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use: `import latentia` alone does not import torch."""
-    if name in _HOMES:
-        import importlib
+    import importlib
 
+    if name == "study":  # a room with an interface of its own: latentia.study.dimensions(…)
+        return importlib.import_module("latentia.study")
+    if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value
         return value

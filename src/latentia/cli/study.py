@@ -188,6 +188,9 @@ def _tell(study: Study[Any], json: bool) -> None:
 def _print(study: Study[Any]) -> None:
     from latentia.study.table import cells
 
+    if not study.rows:
+        print("No model is trained to the end yet.")
+        return
     heads, rows = cells(study)
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     for row in [heads, *rows]:

@@ -23,6 +23,7 @@ from latentia.study.series import Source, make_series
 BETAS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 SHARE = 0.25
 _FACTORS = "disentanglement"
+_FOLLOWS = 0.1  # a MIG below is hardly above chance
 _SCORES = (
     "mig",
     "dci_disentanglement",
@@ -150,4 +151,6 @@ def _factors(rows: Sequence[BetaRow]) -> str:
     if len(known) < 2:
         return ""
     best, value = max(known)
+    if best < _FOLLOWS:
+        return f"No model's latents follow the known factors: the highest MIG is {best:.2f}."
     return f"Latents follow the known factors best at β = {value:g} (MIG {best:.2f})."
