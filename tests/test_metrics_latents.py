@@ -79,6 +79,7 @@ def test_the_draws_leave_the_global_generator_alone() -> None:
         ((0.9, 0.8, 0.7), "none", ("No collapse", "3 latents")),
         ((0.9, 0.0, 0.0), "partial", ("2 of 3 latents carry nothing", "kl_warmup", "latent=1")),
         ((0.9, 0.8, 0.0), "partial", ("1 of 3 latents carries nothing", "free_nats")),
+        ((0.3, 0.0, 0.0), "partial", ("hardly tell more", "lower beta")),
         ((0.0, 0.0, 0.0), "complete", ("Posterior collapse", "lower beta", "same encoding")),
     ],
 )

@@ -22,6 +22,7 @@ from latentia.maths.information import channel_information, posterior_moments
 
 THRESHOLD = 0.01
 """Nats; a latent that tells less carries nothing."""
+_HARDLY = 0.5  # nats in all latents together
 _DRAWS = 8  # of z for each example, for the KL to a learned prior
 _LISTED = 12
 
@@ -104,12 +105,16 @@ def diagnosis(information: Tensor) -> str:
             f"Posterior collapse: {_none_of(total)} carries anything (under {THRESHOLD} nats), so "
             f"every example has the same encoding and the same reconstruction. {wake}"
         )
-    idle = total - active
-    return (
+    idle, together = total - active, float(information.sum())
+    silent = (
         f"{idle} of {total} latents {'carries' if idle == 1 else 'carry'} nothing (under "
-        f"{THRESHOLD} nats): their posterior is the same for every example, and the other {active} "
-        f"do all the work. Where reconstructions are good enough, latent={active} would do as "
-        f"well. {wake}"
+        f"{THRESHOLD} nats): their posterior is the same for every example"
+    )
+    if together < _HARDLY:
+        return f"{silent}. The other {active} hardly tell more ({together:.2g} nats in all). {wake}"
+    return (
+        f"{silent}, and the other {active} do all the work. Where reconstructions are good enough, "
+        f"latent={active} would do as well. {wake}"
     )
 
 

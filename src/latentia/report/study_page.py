@@ -28,7 +28,7 @@ def page(study: Study[Any]) -> str:
     sections = [_answer(study), _curves(study), _pictures(study), _latents(study), _again(study)]
     return render(
         f"{asks}: {data}",
-        f"{how} of the family {study.model}, each trained for {_budget(study)}",
+        f"{how}, all of the family {study.model}, each trained for {_budget(study)}",
         _facts(study),
         [section for section in sections if section is not None],
         by=f"latentia study {'dimensions' if study.varied == 'latent' else 'beta'}",
@@ -67,7 +67,9 @@ def _answer(study: Study[Any]) -> Section:
     )
     table = Table(heads, rows, caption, numeric=range(1, len(heads)))
     section = Section("answer", "What to take", tables=[table])
-    if study.recommendation is not None:
+    if study.recommendation is not None and study.recommendation.kind in ("single", "untrained"):
+        section.lead = study.recommendation.words
+    elif study.recommendation is not None:
         section.lead = f"{study.recommendation.words} {rule}".strip()
     section.warnings += study.notes
     if study.missing:
