@@ -80,11 +80,11 @@ def test_noise_is_not_taken_for_a_fall() -> None:
 
 
 def test_warnings_about_training() -> None:
-    assert "32 latents did worse than 5" in doing_worse((2, 5, 32), table(0.5, 0.2, 0.3))
-    assert not doing_worse((2, 5, 32), table(0.5, 0.2, 0.205))
-    assert not doing_worse((2, 5), table(0.5, 0.2))
-    assert "10,32" in behind_pca((2, 10, 32), (0.5, 0.2, 0.2), (0.6, 0.1, 0.1))
-    assert not behind_pca((2,), (0.5,), (0.6,))
+    assert "32 latents did worse than 5" in doing_worse((2, 5, 32), table(0.5, 0.2, 0.3), 1.0)
+    assert not doing_worse((2, 5, 32), table(0.5, 0.2, 0.205), 1.0)
+    assert not doing_worse((2, 5, 32), table(0.5, 0.002, 0.003), 1.0)  # both are as good as exact
+    assert not doing_worse((2, 5), table(0.5, 0.2), 1.0)
+    assert "10,32" in behind_pca((10, 32)) and not behind_pca(())
 
 
 @pytest.mark.parametrize(
@@ -225,6 +225,14 @@ def test_a_run_that_never_began_is_begun(tmp_path: Path) -> None:
         if path.is_file() and path.name != "recipe.json":
             path.unlink()
     assert go().rows[0].examples_seen == 64
+
+
+def test_exact_pca_is_no_rival(tmp_path: Path) -> None:
+    found = study.dimensions(
+        "two-moons:300", latent=(1, 3), examples=64, out=tmp_path, settings=TINY, quiet=True
+    )
+    assert found.rows[1].pca_error < 1e-9 < found.rows[1].squared_error
+    assert not any("latents: 3" in note or ",3" in note for note in found.notes)
 
 
 # beta

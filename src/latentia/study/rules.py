@@ -12,7 +12,7 @@ Kind = Literal[
     "knee", "flat", "falling", "uncertain", "single", "untrained", "balance", "free", "costly"
 ]
 _SIGMAS = 2.0
-_WORSE = 0.1  # share of the error
+_WORSE, _WORSE_BY = 0.1, 0.01  # shares of the error, and of the data's variance
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,12 @@ def _falling(sizes: Sequence[int], explained: np.ndarray, dims: int) -> Recommen
     return Recommendation(None, "falling", words)
 
 
-def doing_worse(sizes: Sequence[int], errors: Errors) -> str:
+def doing_worse(sizes: Sequence[int], errors: Errors, variance: float) -> str:
     """A warning where the largest size is clearly worse than the best; else empty."""
     last, best = len(sizes) - 1, int(errors.means.argmin())
-    if best == last or errors.fall(last, best) < _WORSE or not errors.certain(last, best):
+    gap = errors.means[last] - errors.means[best]
+    little = errors.fall(last, best) < _WORSE or gap < _WORSE_BY * variance
+    if best == last or little or not errors.certain(last, best):
         return ""
     more = _percent(errors.means[last] / errors.means[best] - 1)
     return (
@@ -136,9 +138,8 @@ def doing_worse(sizes: Sequence[int], errors: Errors) -> str:
     )
 
 
-def behind_pca(sizes: Sequence[int], errors: Sequence[float], pca: Sequence[float]) -> str:
-    """A warning where plain PCA of the same size is better; else empty."""
-    behind = [size for size, mine, plain in zip(sizes, errors, pca, strict=True) if plain < mine]
+def behind_pca(behind: Sequence[int]) -> str:
+    """A warning about sizes at which plain PCA is better; empty without any."""
     if not behind:
         return ""
     return (

@@ -15,6 +15,7 @@ from latentia.study.series import Source, make_series
 
 SIZES = (2, 5, 10, 32)
 SHARE = 0.1
+_EXACT = 1e-6
 
 
 def dimensions(
@@ -74,9 +75,10 @@ def dimensions(
 
 def _judge(table: Table[SizeRow], share: float) -> tuple[Recommendation, list[str]]:
     sizes, errors = [row.latent for row in table.rows], table.errors
-    plain = [row.pca_error for row in table.rows]
-    notes = [doing_worse(sizes, errors), behind_pca(sizes, list(errors.means), plain)]
-    if all(other < mine for other, mine in zip(plain, errors.means, strict=True)):
+    exact = _EXACT * table.variance  # PCA that keeps all numbers compresses nothing: no rival
+    behind = [row.latent for row in table.rows if exact < row.pca_error < row.squared_error]
+    notes = [doing_worse(sizes, errors, table.variance), behind_pca(behind)]
+    if behind == sizes:
         words = "No recommendation: the models are not trained well enough to compare."
         return Recommendation(None, "untrained", words), notes
     return smallest_enough(sizes, errors, table.variance, share, table.dims), notes
