@@ -3,9 +3,9 @@
 Inference climbs the encoder once and comes down the decoder, which it shares with generation
 (Sønderby et al. 2016; Kingma et al. 2016). Lower latents are kept in standard units: a layer adds
 `back(scale(h) · ε)` to the trunk h, ε ~ N(0, I) a priori, and the posterior is a Gaussian of ε
-given h and the encoder's features. That is the residual parameterisation of Vahdat & Kautz (2020, eq. 4)
-written without centring; every latent below the top has a standard normal prior whatever those
-above say, so that walks and interpolations mean the same on every layer.
+given h and the encoder's features: the residual parameterisation of Vahdat & Kautz (2020, eq. 4),
+not centred. Every latent below the top has a standard normal prior whatever those above say, so
+that walks and interpolations mean the same on every layer.
 """
 
 from __future__ import annotations

@@ -11,12 +11,13 @@ from latentia.data.spec import DataSpec
 from latentia.errors import UserError
 from latentia.game import Player
 from latentia.nn.autoencoding import ImageDecoder, ImageEncoder
+from latentia.nn.broadcast import BroadcastDecoder, PatchEncoder
 from latentia.nn.likelihoods import LEVEL, Bernoulli, DiscretisedLogistic, Gaussian, Likelihood
 from latentia.nn.mlp import MLP
 from latentia.recipes.base import CommonSettings
 
-
-DENSE_WIDTH = 512
+WIDTHS: dict[str, dict[str, int]] = {"conv": {}, "broadcast": {"width": 32}, "mlp": {"width": 512}}
+"""Default width by network, where it is not that of `BY_KIND`."""
 
 
 class CoderSettings(CommonSettings):
@@ -29,20 +30,19 @@ class CoderSettings(CommonSettings):
 
     latent: int | None = Field(None, ge=1, description="latent dimensions; vectors: half theirs")
     width: int | None = Field(None, ge=4, description="channels at the coarsest, or hidden units")
-    network: Literal["conv", "mlp"] = Field(
-        "conv", description="images: residual convolutions, or dense layers over all pixels"
+    network: Literal["conv", "broadcast", "mlp"] = Field(
+        "conv",
+        description="images: residual convolutions; convolutions over coordinates, which find "
+        "where a thing is; dense layers over all pixels",
     )
     depth: int = Field(2, ge=1, description="residual blocks at the coarsest, or hidden layers")
     lr: float = Field(2e-3, gt=0, description="peak learning rate")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay (AdamW)")
 
     def by_data(self, spec: DataSpec) -> dict[str, Any]:
-        """Vectors get half as many latents as features, 2 to 32; dense layers are wider."""
+        """Vectors get half as many latents as features, 2 to 32."""
         chosen = {"latent": max(2, min(32, spec.dims // 2)), **super().by_data(spec)}
-        return {**chosen, "width": DENSE_WIDTH} if self._dense(spec) else chosen
-
-    def _dense(self, spec: DataSpec) -> bool:
-        return spec.kind == "image" and self.network == "mlp"
+        return {**chosen, **(WIDTHS[self.network] if spec.kind == "image" else {})}
 
 
 class VariationalSettings(CoderSettings):
@@ -60,12 +60,13 @@ class VariationalSettings(CoderSettings):
 
 def build_encoder(spec: DataSpec, settings: CoderSettings, out_features: int) -> nn.Module:
     """`(B, …) -> (B, out_features)` for images or vectors."""
-    if spec.kind == "image" and settings.network == "conv":
+    width, depth = settings.known("width"), settings.depth
+    if spec.kind == "image" and settings.network != "mlp":
         c, h, w = spec.shape
-        return ImageEncoder(
-            (c, h, w), out_features, width=settings.known("width"), depth=settings.depth
-        )
-    dense = MLP(spec.dims, [settings.known("width")] * settings.depth, out_features)
+        if settings.network == "broadcast":
+            return PatchEncoder((c, h, w), out_features, width=width, depth=(depth + 1) // 2)
+        return ImageEncoder((c, h, w), out_features, width=width, depth=depth)
+    dense = MLP(spec.dims, [width] * depth, out_features)
     return nn.Sequential(nn.Flatten(), dense) if spec.kind == "image" else dense
 
 
@@ -73,14 +74,12 @@ def build_decoder(
     spec: DataSpec, settings: CoderSettings, latent: int, params_per_value: int
 ) -> nn.Module:
     """`(B, latent) -> (B, values · params_per_value, …)` for images or vectors."""
-    if spec.kind == "image" and settings.network == "conv":
+    width, depth = settings.known("width"), settings.depth
+    if spec.kind == "image" and settings.network != "mlp":
         c, h, w = spec.shape
-        out = c * params_per_value
-        return ImageDecoder(
-            latent, (c, h, w), out, width=settings.known("width"), depth=settings.depth
-        )
-    hidden = [settings.known("width")] * settings.depth
-    dense = MLP(latent, hidden, spec.dims * params_per_value)
+        kind = BroadcastDecoder if settings.network == "broadcast" else ImageDecoder
+        return kind(latent, (c, h, w), c * params_per_value, width=width, depth=depth)
+    dense = MLP(latent, [width] * depth, spec.dims * params_per_value)
     shape = (spec.shape[0] * params_per_value, *spec.shape[1:])
     return nn.Sequential(dense, nn.Unflatten(1, shape)) if spec.kind == "image" else dense
 

@@ -128,7 +128,7 @@ def _refuse_contradictions(spec: DataSpec, settings: VAESettings) -> None:
     """Say what settings cannot be had together, instead of ignoring one of them."""
     layered, goal = settings.layers > 1, settings.objective
     learned = settings.prior not in ("auto", "standard")
-    if layered and settings.network == "mlp" and spec.kind == "image":
+    if layered and settings.network != "conv" and spec.kind == "image":
         raise UserError("Images with layers above 1 need network=conv.")
     if layered and (goal in ("dreg", "tc") or settings.prior == "vamp"):
         what = "prior=vamp" if settings.prior == "vamp" else f"objective={goal}"
