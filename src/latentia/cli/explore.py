@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,15 @@ from latentia.cli.common import (
     examples,
     opened,
     require,
+    say,
 )
 from latentia.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from latentia.abilities import Encodes
+    from latentia.run import Run
 
 OutOption = Annotated[
     Path,
@@ -120,22 +127,40 @@ def interpolate(
     b: Annotated[str, typer.Argument(metavar="B", help="The other end, likewise.")],
     out: OutOption,
     frames: WalkStepsOption = 10,
-    how: Annotated[str, typer.Option(help="Way through latent space: spherical or linear.")] = (
-        "spherical"
-    ),
+    how: Annotated[
+        str,
+        typer.Option(
+            help="Way through latent space: spherical, linear, or aggregate (through places where "
+            "training rows are encoded)."
+        ),
+    ] = "spherical",
     device: DeviceOption = "auto",
 ) -> None:
-    """Walk from A to B through latent space."""
+    """Walk from A to B through latent space, and say how evenly the data change on the way."""
     from latentia.abilities import Decodes, Encodes
     from latentia.cli.output import example, save
     from latentia.explore.latent import interpolate as walk
+    from latentia.explore.plane import smoothness
 
     found, model = opened(run, device)
     require(model, (Encodes, Decodes), "interpolate", found)
-    if how not in ("linear", "spherical"):
-        raise UserError(f"--how is 'linear' or 'spherical', not {how!r}.")
-    way = walk(model, example(found, a), example(found, b), frames, how)  # type: ignore[arg-type]
-    print(save(out, {"walk": way[0]}, columns=frames))
+    if how not in ("linear", "spherical", "aggregate"):
+        raise UserError(f"--how is 'linear', 'spherical' or 'aggregate', not {how!r}.")
+    codes = _codes(found, model) if how == "aggregate" else None
+    ends = example(found, a), example(found, b)
+    way = walk(model, *ends, frames, how, codes)[0]  # type: ignore[arg-type]
+    print(save(out, {"walk": way}, columns=frames))
+    say(f"smoothness {smoothness(way):.3f} (1: an even walk, 0: one step makes the whole change)")
+
+
+def _codes(run: Run, model: Encodes) -> Tensor:
+    """Encodings of training rows, as many as a way leads through."""
+    from latentia.explore.aggregate import MOST_CODES
+    from latentia.explore.latent import encode as latents
+    from latentia.maths.chunks import spread_rows
+
+    train = run.data("train")
+    return latents(model, train.batch(spread_rows(len(train), MOST_CODES)).x)
 
 
 def traverse(
@@ -145,18 +170,22 @@ def traverse(
         str | None,
         typer.Option(help="Latents to walk along, e.g. 0,3,5.", show_default="the 8 weightiest"),
     ] = None,
+    pair: Annotated[
+        str | None,
+        typer.Option(help="Two latents to move at once, e.g. 3,7: a grid, up and across."),
+    ] = None,
     row: Annotated[int, typer.Option(min=0, help="The test row to start from.")] = 0,
     span: Annotated[float, typer.Option(help="How far, in deviations to either side.")] = 3.0,
     frames: WalkStepsOption = 7,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Move one latent at a time; a row of pictures for each."""
+    """Move one latent at a time, a row of pictures for each; or two at once, a grid."""
     import torch
 
     from latentia.abilities import Decodes, Encodes
     from latentia.cli.output import row_of, save
-    from latentia.explore.walks import walks
+    from latentia.explore.walks import pair_walk, walks
 
     found, model = opened(run, device)
     require(model, (Decodes,), "traverse", found)
@@ -164,16 +193,23 @@ def traverse(
     if isinstance(model, Encodes):
         test = found.data("test")
         x = torch.cat([row_of(test, row), test.batch(range(min(256, len(test)))).x])
-    chosen = None if dims is None else _numbers(dims)
+    if pair is not None:
+        two = _numbers(pair, "--pair")
+        if dims is not None or len(two) != 2:
+            raise UserError(f"--pair takes two latents such as 3,7, and no --dims; got {pair}.")
+        grid = pair_walk(model, x, (two[0], two[1]), span=span, steps=frames, seed=seed)
+        print(save(out, {"grid": grid.flatten(0, 1)}, columns=frames, dims=two))
+        return
+    chosen = None if dims is None else _numbers(dims, "--dims")
     walked, pictures = walks(model, x, dims=chosen, span=span, steps=frames, seed=seed)
     print(save(out, {"walks": pictures.flatten(0, 1)}, columns=frames, dims=walked))
 
 
-def _numbers(text: str) -> list[int]:
+def _numbers(text: str, option: str) -> list[int]:
     try:
         return [int(word) for word in text.split(",")]
     except ValueError:
-        raise UserError(f"--dims {text!r} is no list of whole numbers such as 0,3,5.") from None
+        raise UserError(f"{option} {text!r} is no list of whole numbers such as 0,3,5.") from None
 
 
 _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
@@ -186,9 +222,11 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     interpolate: (
         "latentia interpolate runs/demo 0 5 --out walk.png",
         "latentia interpolate runs/faces me.jpg you.jpg --out walk.png",
+        "latentia interpolate runs/demo 0 5 --how aggregate --out walk.png",
     ),
     traverse: (
         "latentia traverse runs/demo --out walks.png",
         "latentia traverse runs/demo --dims 0,3,5 --out walks.png",
+        "latentia traverse runs/demo --pair 3,7 --out grid.png",
     ),
 }

@@ -6,7 +6,7 @@ All of them work in chunks, without gradients, on the model's device, and answer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 from sklearn.decomposition import PCA
@@ -14,10 +14,11 @@ from torch import Tensor
 
 from latentia.abilities import Decodes, Encodes, HasPosterior
 from latentia.errors import UserError
+from latentia.explore.aggregate import along
 from latentia.maths.chunks import device_of, in_chunks
 from latentia.maths.information import channel_information, posterior_moments
 
-How = Literal["linear", "spherical"]
+How = Literal["linear", "spherical", "aggregate"]
 
 
 class Autoencodes(Encodes, Decodes, Protocol):
@@ -40,28 +41,36 @@ def reconstruct(model: Autoencodes, x: Tensor) -> Tensor:
     return decode(model, encode(model, x))
 
 
-def between(a: Tensor, b: Tensor, steps: int = 8, how: How = "linear") -> Tensor:
+def between(
+    a: Tensor, b: Tensor, steps: int = 8, how: How = "linear", codes: Tensor | None = None
+) -> Tensor:
     """Points from a to b, both included.
 
     Spherical: slerp (White 2016, "Sampling generative networks") along the arc for the
     direction, with lengths interpolated linearly; high-dimensional Gaussian latents live near a
     sphere. Where a and b are parallel, opposite or zero there is no one arc: linear.
+    Aggregate: through places where data are encoded, see `explore.aggregate.along`.
 
     Args:
         a, b: `(B, d)`.
         steps: points, at least 2.
-        how: "linear" or "spherical".
+        how: "linear", "spherical" or "aggregate".
+        codes: encodings of data, `(N, d)`, for "aggregate".
 
     Returns:
         `(B, steps, d)`.
 
     Raises:
-        UserError: fewer than 2 steps, or an unknown `how`.
+        UserError: fewer than 2 steps, an unknown `how`, or "aggregate" without codes.
     """
     if steps < 2:
         raise UserError(f"An interpolation of {steps} steps has no two ends; use 2 or more.")
-    if how not in ("linear", "spherical"):
-        raise UserError(f"Interpolation is 'linear' or 'spherical', not {how!r}.")
+    if how not in get_args(How):
+        raise UserError(f"Interpolation is 'linear', 'spherical' or 'aggregate', not {how!r}.")
+    if how == "aggregate":
+        if codes is None:
+            raise UserError("A way along the aggregate posterior needs the encodings of data.")
+        return torch.stack([along(*ends, codes, steps) for ends in zip(a, b, strict=True)])
     a, b = a[:, None], b[:, None]
     t = torch.linspace(0, 1, steps, dtype=a.dtype)[:, None]
     straight = torch.lerp(a, b, t)
@@ -78,14 +87,19 @@ def between(a: Tensor, b: Tensor, steps: int = 8, how: How = "linear") -> Tensor
 
 
 def interpolate(
-    model: Autoencodes, a: Tensor, b: Tensor, steps: int = 8, how: How = "linear"
+    model: Autoencodes,
+    a: Tensor,
+    b: Tensor,
+    steps: int = 8,
+    how: How = "linear",
+    codes: Tensor | None = None,
 ) -> Tensor:
     """Ways from examples a to examples b through latent space; the ends are reconstructions.
 
     Args:
         model: encodes and decodes.
         a, b: `(B, …)`, equally many.
-        steps, how: as in `between`.
+        steps, how, codes: as in `between`.
 
     Returns:
         `(B, steps, …)`.
@@ -95,7 +109,7 @@ def interpolate(
     """
     if a.shape != b.shape:
         raise UserError(f"One end has shape {tuple(a.shape)}, the other {tuple(b.shape)}.")
-    return decode(model, between(encode(model, a), encode(model, b), steps, how))
+    return decode(model, between(encode(model, a), encode(model, b), steps, how, codes))
 
 
 def traverse(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from latentia.abilities import Decodes, Encodes, HasPosterior
 from latentia.explore.latent import active_dimensions, decode, encode, traverse
+from latentia.explore.plane import pair_grid
 from latentia.seeds import mixed_seed
 
 MOST_PROBED = 256
@@ -51,6 +52,31 @@ def walks(
     z = encode(model, x)
     middle, unit = z.mean(0), z.std(0, correction=0)
     return chosen, traverse(model, start, chosen, span, steps, center=middle, scale=unit)
+
+
+def pair_walk(
+    model: Decodes,
+    x: Tensor,
+    pair: tuple[int, int],
+    *,
+    span: float = 3.0,
+    steps: int = 7,
+    seed: int = 0,
+) -> Tensor:
+    """A grid over two latents, from where and as far as `walks` go; see `plane.pair_grid`.
+
+    Returns:
+        `(steps, steps, …)`; the first of the pair rises upwards, the second to the right.
+    """
+    if not isinstance(model, Encodes):
+        generator = torch.Generator().manual_seed(mixed_seed(seed, 0))
+        z = torch.randn(16, model.latent_dim, generator=generator)[0]
+        return pair_grid(model, z, pair, span, steps)
+    z = encode(model, x)
+    if model.latent_dim >= x[0].numel():
+        return pair_grid(model, z[0], pair, span, steps)
+    middle, unit = z.mean(0), z.std(0, correction=0)
+    return pair_grid(model, z[0], pair, span, steps, center=middle, scale=unit)
 
 
 def _active(model: Encodes, x: Tensor) -> list[int]:
