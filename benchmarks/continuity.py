@@ -23,6 +23,8 @@ from latentia.run import Run
 from latentia.training.device import tune_process
 
 DATA = {"mnist": "mnist", "fashion": "fashion_mnist", "olivetti": "faces/olivetti_64.npz"}
+SETTINGS = {"prior": "standard", "likelihood": "bernoulli"}
+"""Bernoulli: a likelihood whose scale is learned would outweigh the KL term, whatever β."""
 FIGURES: dict[str, tuple[tuple[str, ...], bool]] = {
     "change per step": (("continuity", "change_per_step"), False),
     "class kept": (("continuity", "kept_class"), True),
@@ -54,7 +56,7 @@ def arguments() -> argparse.Namespace:
     at = os.environ.get("LATENTIA_DATA")
     parser.add_argument("--data", type=Path, default=at, required=at is None)
     parser.add_argument("--sets", default=",".join(DATA), help="of mnist, fashion, olivetti")
-    parser.add_argument("--latent", type=int, default=10)
+    parser.add_argument("--latent", type=int, default=16)
     parser.add_argument("--minutes", type=float, help="of each run")
     parser.add_argument("--examples", type=int, help="of each run, instead of minutes")
     parser.add_argument("--seeds", default="0")
@@ -79,7 +81,7 @@ def trained(words: argparse.Namespace, name: str, beta: float, seed: int) -> Run
         examples=words.examples,
         out=folder,
         seed=seed,
-        **{"latent": words.latent, "prior": "standard", "beta": beta, **settings},
+        **{**SETTINGS, "latent": words.latent, "beta": beta, **settings},
     )
 
 

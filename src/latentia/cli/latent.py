@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from latentia.cli import direction, space
+
 app = typer.Typer(
     help="Directions, arithmetic, maps and holes of a latent space.", no_args_is_help=True
 )
+space.register(app)
+direction.register(app)

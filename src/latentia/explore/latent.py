@@ -186,18 +186,33 @@ def active_dimensions(model: Encodes, x: Tensor) -> Tensor:
 
 
 def latent_map(model: Encodes, x: Tensor) -> Tensor:
-    """A place in the plane for every example, `(N, …) -> (N, 2)`.
+    """A place in the plane for every example, `(N, …) -> (N, 2)`; see `in_plane`."""
+    return in_plane(encode(model, x).flatten(1))[0]
 
-    Encodings themselves if they have two numbers, else their first two principal components
-    (zeros where there are fewer).
+
+def in_plane(z: Tensor, *others: Tensor) -> list[Tensor]:
+    """Places in the plane for encodings, and for further latents on the same map.
+
+    The latents themselves if they have two numbers, else along the first two principal components
+    of z (zeros where there are fewer).
+
+    Args:
+        z: `(N, d)`.
+        others: `(M, d)` each.
+
+    Returns:
+        `(N, 2)`, and `(M, 2)` of each of the others.
     """
-    z = encode(model, x).flatten(1)
     if z.shape[1] == 2:
-        return z
-    plane = torch.zeros(len(z), 2)
+        return [z, *others]
     size = min(2, *z.shape)
-    plane[:, :size] = torch.from_numpy(PCA(size, svd_solver="full").fit_transform(z.numpy()))
-    return plane
+    fitted = PCA(size, svd_solver="full").fit(z.numpy())
+    found = []
+    for points in (z, *others):
+        plane = torch.zeros(len(points), 2)
+        plane[:, :size] = torch.from_numpy(fitted.transform(points.numpy()))
+        found.append(plane)
+    return found
 
 
 def manifold(model: Decodes, n: int = 20) -> Tensor:
