@@ -81,7 +81,7 @@ def trained(words: argparse.Namespace, name: str, beta: float, seed: int) -> Run
         examples=words.examples,
         out=folder,
         seed=seed,
-        **{**SETTINGS, "latent": words.latent, "beta": beta, **settings},
+        settings={**SETTINGS, "latent": words.latent, "beta": beta, **settings},
     )
 
 

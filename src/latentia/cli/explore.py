@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,12 +20,6 @@ from latentia.cli.common import (
     say,
 )
 from latentia.errors import UserError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from latentia.abilities import Encodes
-    from latentia.run import Run
 
 OutOption = Annotated[
     Path,
@@ -139,6 +133,7 @@ def interpolate(
     """Walk from A to B through latent space, and say how evenly the data change on the way."""
     from latentia.abilities import Decodes, Encodes
     from latentia.cli.output import example, save
+    from latentia.explore.latent import codes_of
     from latentia.explore.latent import interpolate as walk
     from latentia.explore.plane import smoothness
 
@@ -146,21 +141,11 @@ def interpolate(
     require(model, (Encodes, Decodes), "interpolate", found)
     if how not in ("linear", "spherical", "aggregate"):
         raise UserError(f"--how is 'linear', 'spherical' or 'aggregate', not {how!r}.")
-    codes = _codes(found, model) if how == "aggregate" else None
+    codes = codes_of(model, found.data("train")) if how == "aggregate" else None
     ends = example(found, a), example(found, b)
     way = walk(model, *ends, frames, how, codes)[0]  # type: ignore[arg-type]
     print(save(out, {"walk": way}, columns=frames))
     say(f"smoothness {smoothness(way):.3f} (1: an even walk, 0: one step makes the whole change)")
-
-
-def _codes(run: Run, model: Encodes) -> Tensor:
-    """Encodings of training rows, as many as a way leads through."""
-    from latentia.explore.aggregate import MOST_CODES
-    from latentia.explore.latent import encode as latents
-    from latentia.maths.chunks import spread_rows
-
-    train = run.data("train")
-    return latents(model, train.batch(spread_rows(len(train), MOST_CODES)).x)
 
 
 def traverse(

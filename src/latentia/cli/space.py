@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from latentia.metrics.evaluate import Occasion
     from latentia.run import Run
 
-_MAPPED, _PROBED = 1500, 512
+_PROBED = 512
 
 
 def register(app: typer.Typer) -> None:
@@ -138,8 +138,6 @@ def _worst(facts: dict[str, Any]) -> str:
 def _sight(run: Run, on: Occasion, facts: dict[str, Any], seed: int) -> Sight:
     """One run's column: the same rows and seeds for every run."""
     from latentia.explore.atlas import marked_latents, marked_rows, sight
-    from latentia.explore.latent import encode
-    from latentia.maths.chunks import spread_rows
     from latentia.metrics.decodings import Room
 
     test = on.test
@@ -148,10 +146,7 @@ def _sight(run: Run, on: Occasion, facts: dict[str, Any], seed: int) -> Sight:
     marked = marked_latents(on.model, test.batch(rows).x, seed)
     pictures = {kind: look.decoded(z) for kind, z in marked.items()}
     off = {kind: look.off(look.seen(x)) > 1 for kind, x in pictures.items()}
-    mapped = spread_rows(len(test), _MAPPED)
-    labels = None if test.labels is None else test.labels[mapped.numpy()]
-    z = encode(on.model, test.batch(mapped).x)
-    return sight(_title(run), _caption(facts), z, labels, marked, pictures, off)
+    return sight(_title(run), _caption(facts), on.model, test, marked, pictures, off)
 
 
 def _title(run: Run) -> str:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from latentia.data.pictures import to_pixels
 from latentia.data.spec import Dataset
-from latentia.explore.latent import Autoencodes, decode, encode, in_plane
+from latentia.explore.latent import Autoencodes, codes_of, decode, encode, in_plane
 from latentia.files import write_aside
+from latentia.maths.chunks import spread_rows
 from latentia.maths.randomness import seeded_noise
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MARKED = 6
 """Points of each kind that are decoded."""
+_MAPPED = 1500
 KINDS = {
     "on data": ("o", "test rows, encoded and decoded"),
     "between": ("s", "half way between two of them"),
@@ -86,13 +88,17 @@ def marked_latents(model: Autoencodes, x: Tensor, seed: int = 0) -> dict[str, Te
 def sight(
     title: str,
     caption: Sequence[str],
-    z: Tensor,
-    labels: np.ndarray | None,
+    model: Autoencodes,
+    test: Dataset,
     marked: dict[str, Tensor],
     pictures: dict[str, Tensor],
     off: dict[str, Tensor],
 ) -> Sight:
-    """A column of the picture from encodings of test rows z `(N, d)` and `marked_latents`."""
+    """A column of the picture: the map of at most 1,500 test rows, with `marked_latents` on it."""
+    labels = None
+    if test.labels is not None:
+        labels = test.labels[spread_rows(len(test), _MAPPED).numpy()]
+    z = codes_of(model, test, _MAPPED)
     places, *marks = in_plane(z, *marked.values())
     by_kind = dict(zip(marked, marks, strict=True))
     return Sight(title, caption, places, labels, by_kind, pictures, off)

@@ -13,9 +13,10 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from latentia.abilities import Decodes, Encodes, HasPosterior
+from latentia.data.spec import Dataset
 from latentia.errors import UserError
-from latentia.explore.aggregate import along
-from latentia.maths.chunks import device_of, in_chunks
+from latentia.explore.aggregate import MOST_CODES, along
+from latentia.maths.chunks import device_of, in_chunks, spread_rows
 from latentia.maths.information import channel_information, posterior_moments
 
 How = Literal["linear", "spherical", "aggregate"]
@@ -84,6 +85,11 @@ def between(
     round_ = arc * torch.lerp(length_a, length_b, t)
     arched = (torch.sin(angle) > 1e-4) & (length_a > 0) & (length_b > 0)
     return torch.where(arched, round_, straight)
+
+
+def codes_of(model: Encodes, data: Dataset, most: int = MOST_CODES) -> Tensor:
+    """Encodings of at most `most` rows, evenly apart, `(N, d)`: what "aggregate" leads through."""
+    return encode(model, data.batch(spread_rows(len(data), most)).x)
 
 
 def interpolate(
