@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from latentia.cli import direction, space
+from latentia.cli import arithmetic, direction, space
 
 app = typer.Typer(
     help="Directions, arithmetic, maps and holes of a latent space.", no_args_is_help=True
 )
 space.register(app)
 direction.register(app)
+arithmetic.register(app)
