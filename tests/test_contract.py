@@ -18,7 +18,7 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file
 
 from games import CASES, COUPLED, example_rows, tiny_run, tiny_trainer, weights
-from latentia.abilities import abilities_of
+from latentia.abilities import TakesClasses, abilities_of
 from latentia.errors import UserError
 from latentia.fitting import build_trainer
 from latentia.game import Batch, Now, Terms
@@ -233,3 +233,18 @@ def test_kill_9_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     trainer.resume()
     load(folder)
     assert not list(folder.glob("*.tmp*")) or (folder / MODEL_FILE).exists()
+
+
+@every_case
+def test_a_condition_is_obeyed_or_refused(family: str, kind: str, tmp_path: Path) -> None:
+    tiny_trainer(family, kind, tmp_path).run()
+    model, asked = load(tmp_path), torch.tensor(1)
+    calls = {"decode": lambda: model.decode(torch.zeros(2, model.latent_dim), condition=asked)}
+    if hasattr(model, "sample"):
+        calls["sample"] = lambda: model.sample([1, 2], condition=asked)
+    for call in calls.values():
+        if isinstance(model, TakesClasses):
+            assert call().isfinite().all()
+        else:
+            with pytest.raises(UserError, match="no condition"):
+                call()

@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 from torch.distributions import Distribution
 
+from latentia.errors import UserError
+
 Seeds = Sequence[int]
 
 
@@ -99,6 +101,27 @@ class Classifies(Protocol):
     def predict_proba(self, x: Tensor) -> Tensor:
         """`(B, classes)`, rows sum to 1."""
         ...
+
+
+@runtime_checkable
+class TakesClasses(Protocol):
+    """Generates what it is asked for: `condition` is a class number, or one for each row."""
+
+    @property
+    def classes(self) -> int: ...
+
+
+def refuse_condition(model: object, condition: Tensor | None) -> None:
+    """What `sample` and `decode` of a model without classes do with a condition.
+
+    Raises:
+        UserError: there is one.
+    """
+    if condition is not None:
+        raise UserError(
+            f"{type(model).__name__} takes no condition: it was trained without classes. "
+            "The family conditional-vae takes them."
+        )
 
 
 _NAMES: dict[str, type] = {

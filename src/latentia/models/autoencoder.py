@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from latentia.abilities import refuse_condition
 from latentia.nn.standardise import Standardise
 
 
@@ -36,5 +37,6 @@ class Autoencoder(nn.Module):
 
     def decode(self, z: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Data from codes, `(B, d) -> (B, …)`."""
+        refuse_condition(self, condition)
         out = self.decoder(z).float()
         return self.standardise.inverse(out.tanh() if self.bounded else out)

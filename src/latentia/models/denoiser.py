@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from latentia.abilities import Seeds
+from latentia.abilities import Seeds, refuse_condition
 from latentia.maths.chunks import device_of, in_chunks
 from latentia.maths.randomness import seeded_noise
 from latentia.maths.schedules import edm_scalings, karras_sigmas
@@ -97,6 +97,7 @@ class Denoiser(nn.Module):
         self, seeds: Seeds, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """One sample per seed by Heun's method with `steps` steps."""
+        refuse_condition(self, condition)
         z = seeded_noise(seeds, (self.latent_dim,), device_of(self))
         return in_chunks(lambda rows: self.decode(rows, steps=steps), z)
 
@@ -104,6 +105,7 @@ class Denoiser(nn.Module):
         self, z: Tensor, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """From noise z = x(σ_max) / σ_max, `(B, d)`, down the ODE to data `(B, …)`."""
+        refuse_condition(self, condition)
         start = z.view(-1, *self.shape) * self.sigma_max
         with autocast(z.device, resolve_precision(self.precision, z.device)):
             x = heun(self.guided, start, self._sigmas(steps))

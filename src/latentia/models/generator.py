@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from latentia.abilities import Seeds
+from latentia.abilities import Seeds, refuse_condition
 from latentia.maths.chunks import device_of, in_chunks
 from latentia.maths.randomness import seeded_noise
 from latentia.nn.standardise import Standardise
@@ -45,6 +45,7 @@ class Generator(nn.Module):
 
     def decode(self, z: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Data from noise, `(B, d) -> (B, …)`."""
+        refuse_condition(self, condition)
         return self._outside(self(z))
 
     def _outside(self, x: Tensor) -> Tensor:
@@ -55,6 +56,7 @@ class Generator(nn.Module):
         self, seeds: Seeds, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """One sample per seed."""
+        refuse_condition(self, condition)
         if self.critic is None:
             return in_chunks(self.decode, seeded_noise(seeds, (self.latent_dim,), device_of(self)))
         shape = (self.candidates, self.latent_dim)

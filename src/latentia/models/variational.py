@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from latentia.abilities import Seeds
+from latentia.abilities import Seeds, refuse_condition
 from latentia.maths.chunks import device_of, in_chunks
 from latentia.maths.divergences import (
     importance_bound,
@@ -101,6 +101,7 @@ class VariationalModel(nn.Module):
 
     def decode(self, z: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """The expected data given z, `(B, …)`."""
+        refuse_condition(self, condition)
         return self.standardise.inverse(self.likelihood.mean(self.decoder(z).float()))
 
     @property
@@ -116,6 +117,7 @@ class VariationalModel(nn.Module):
         self, seeds: Seeds, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """The decoded mean of one prior draw per seed."""
+        refuse_condition(self, condition)
         noise = seeded_noise(seeds, (self.noise_dim,), device_of(self))
         return in_chunks(lambda rows: self.decode(self.from_noise(rows)), noise)
 
