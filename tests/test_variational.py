@@ -152,7 +152,7 @@ def test_a_prior_integrates_to_one_and_samples_itself(name: str) -> None:
         drawn = prior.sample(torch.randn(40_000, prior.noise_dim))
     assert float(density.sum()) == pytest.approx(1, abs=0.01)
     mean = (grid * density[:, None]).sum(0)
-    torch.testing.assert_close(drawn.mean(0), mean, atol=0.03, rtol=0)
+    torch.testing.assert_close(drawn.mean(0), mean, atol=0.05, rtol=0)
     entropy = -(density * (density / 0.05**2).clamp(min=1e-30).log()).sum()
     assert float(-prior.log_prob(drawn).mean()) == pytest.approx(float(entropy), abs=0.03)
 
