@@ -11,6 +11,11 @@ from latentia.metrics.latents import listed
 Figures = Mapping[str, Any]
 
 _MOST_LATENTS = 16
+_FEW = 1.5
+_LONE_CHAIN = (
+    "One chain outweighs all others: annealing was too fast, and its figure is a loose lower "
+    "bound. Take more steps (latentia.metrics.annealed.annealed_likelihood, steps=…)."
+)
 _NO_PROBABILITY = (
     "a Bernoulli likelihood gives grey levels no probability, so these nats compare only with "
     "themselves and bits per dimension are left out (fit with --set likelihood=logistic, or "
@@ -49,6 +54,8 @@ def conditions_of(name: str, facts: Figures) -> str:
 
 def words_of(name: str, facts: Figures) -> list[str]:
     """What a metric says in sentences, beside its figures: none of most."""
+    if name == "ais":
+        return [_LONE_CHAIN] if (facts["effective_chains"] or 0) < _FEW else []
     return [facts["diagnosis"], listed(facts)] if name == "latents" else []
 
 
@@ -320,7 +327,7 @@ _CONDITIONS = {
     "modes": lambda f: f"{f['samples']:,} samples",
     "disentanglement": _protocol,
     "ais": lambda f: (
-        f"{f['examples']:,} test rows, {f['chains']} chains each over {f['steps']:,} "
-        f"distributions of {f['leapfrog']} leapfrog steps, {_seconds(f)}"
+        f"{f['examples']:,} test rows, {f['chains']} chains each from the {f['start']} over "
+        f"{f['steps']:,} distributions, {f['leapfrog']} leapfrog steps each, {_seconds(f)}"
     ),
 }
