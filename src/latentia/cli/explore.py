@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,11 @@ from latentia.cli.common import (
     say,
 )
 from latentia.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from latentia.run import Run
 
 OutOption = Annotated[
     Path,
@@ -50,6 +55,10 @@ def sample(
         int | None,
         typer.Option(min=1, help="Sampler steps.", show_default="the model's own"),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Draw this class, by name; for models that take one.", metavar="NAME"),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Draw new data: sample i depends on seed + i alone."""
@@ -58,8 +67,26 @@ def sample(
 
     found, model = opened(run, device)
     require(model, (Samples,), "sample", found)
-    seeds = range(seed, seed + n)
-    print(save(out, {"samples": model.sample(seeds, steps=steps)}, seeds=list(seeds)))
+    asked, seeds = None if label is None else _class(found, model, label), range(seed, seed + n)
+    drawn = model.sample(seeds, condition=asked, steps=steps)
+    print(save(out, {"samples": drawn}, seeds=list(seeds)))
+
+
+def _class(run: Run, model: object, name: str) -> Tensor:
+    """The number of a class that the model can be asked for."""
+    import torch
+
+    from latentia.abilities import TakesClasses
+    from latentia.errors import nearest
+
+    if not isinstance(model, TakesClasses):
+        raise UserError(
+            f"The {run.family} in {run.folder} was trained without classes, so --label has nothing "
+            "to choose from. The family conditional-vae takes classes."
+        )
+    if name not in run.spec.classes:
+        raise UserError(f"There is no class {name!r}: {nearest(name, run.spec.classes)}")
+    return torch.tensor(run.spec.classes.index(name))
 
 
 def reconstruct(
@@ -201,6 +228,7 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     sample: (
         "latentia sample runs/demo -n 64 --out samples.png",
         "latentia sample runs/demo -n 1000 --seed 7 --out samples/",
+        "latentia sample runs/classes --label 3 --out threes.png",
     ),
     reconstruct: ("latentia reconstruct runs/demo digits --out reconstructions.png",),
     encode: ("latentia encode runs/demo digits --out z.npz",),
