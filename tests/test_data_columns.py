@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentia.data.attributes import attributes_of
+from latentia.data.attributes import Attributes, attributes_of, balancing_weights
 from latentia.data.columns import read_columns, with_columns
 from latentia.data.open import open_data
 from latentia.data.spec import Dataset, DataSpec
@@ -125,3 +125,17 @@ def test_attributes_of_classes_and_factors() -> None:
     assert sprites.names == ("square", "ellipse", "heart", "scale", "rotation", "x", "y", "hue")
     with pytest.raises(UserError, match="no classes or factors"):
         attributes_of(rows(["a", "b"]))
+
+
+def test_balanced_rows_tell_nothing_of_other_attributes() -> None:
+    random = np.random.default_rng(0)
+    first = random.random(4000) < 0.5
+    values = np.stack([first, first ^ (random.random(4000) < 0.2), random.random(4000) < 0.1], 1)
+    weights = balancing_weights(Attributes(("a", "b", "c"), values), 0)
+    assert weights.mean() == pytest.approx(1)
+    assert (weights >= 0).all()
+    for other in (1, 2):
+        with_it, without = (
+            np.average(values[group, other], weights=weights[group]) for group in (first, ~first)
+        )
+        assert with_it == pytest.approx(without, abs=1e-3)

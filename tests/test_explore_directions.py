@@ -22,6 +22,7 @@ from latentia.explore.directions import (
     separability,
     strength_for,
 )
+from latentia.explore.guided import guided_moves
 
 
 class Linear:
@@ -135,3 +136,16 @@ def test_what_gives_no_direction_is_refused() -> None:
         attribute_direction(z, attributes, 0, slack=2)
     with pytest.raises(UserError, match="all have"):
         attribute_direction(z, torch.ones(50, 1, dtype=torch.bool), 0)
+
+
+def test_guided_moves_leave_what_the_judge_sees_else_alone() -> None:
+    model = Linear()
+    judge = lambda x: torch.sigmoid(4 * x[:, :2])  # noqa: E731
+    z = model.encode(torch.tensor([[-0.5, 0.3, 0, 0], [-0.4, -0.2, 1.0, 0]]))
+    both = model.turn[0] + model.turn[1]  # decodes to (1, 1, 0, 0)
+    moves = guided_moves(model, z, judge, 0, start=both / 2, scale=torch.ones(4), goal=0.7)
+    before, after = judge(model.decode(z)), judge(model.decode(z + moves))
+    assert (before[:, 0] < 0.2).all() and (after[:, 0] > 0.65).all()
+    assert ((after - before)[:, 1].abs() < 0.05).all()
+    with pytest.raises(UserError, match="goal"):
+        guided_moves(model, z, judge, 0, start=both, scale=torch.ones(4), goal=1.5)

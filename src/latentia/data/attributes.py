@@ -87,3 +87,36 @@ def _asked(name: str, values: np.ndarray, columns: Columns) -> dict[str, np.ndar
     if name and len(words) == 2:
         return {name: values == 1}
     return {f"{name}={word}" if name else word: values == k for k, word in enumerate(words)}
+
+
+def balancing_weights(
+    attributes: Attributes, target: int, *, rounds: int = 60, most: float = 8.0
+) -> np.ndarray:
+    """Weights of rows under which an attribute goes together with no other.
+
+    Iterative proportional fitting (Deming and Stephan 1940) of the two-by-two tables of the target
+    with each other attribute to independence, their margins as they are.
+
+    Args:
+        attributes: of the rows.
+        target: number of the attribute.
+        rounds: passes over all other attributes.
+        most: bound on a single weight, so that rare rows do not decide alone.
+
+    Returns:
+        float64 `(N,)`, mean 1.
+    """
+    values = attributes.values
+    weights = np.ones(len(values))
+    has = values[:, target]
+    others = [j for j in range(values.shape[1]) if j != target]
+    for _ in range(rounds):
+        for j in others:
+            for group in (has, ~has):
+                for kind in (values[:, j], ~values[:, j]):
+                    both = weights[group & kind].sum()
+                    if both > 0:
+                        wanted = weights[group].sum() * weights[kind].sum() / weights.sum()
+                        weights[group & kind] *= wanted / both
+        weights = np.minimum(weights / weights.mean(), most)
+    return weights / weights.mean()

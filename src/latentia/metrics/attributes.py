@@ -43,9 +43,13 @@ class AttributeClassifier:
         """16 hex digits of the weights: equal hashes give equal answers."""
         return digest_of(*self.net.state_dict().values())
 
+    def probabilities(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` in [-1, 1] -> `(B, A)`, each for itself; differentiable in x."""
+        return self.net(x).sigmoid()
+
     def __call__(self, x: Tensor) -> Tensor:
-        """`(B, C, H, W)` in [-1, 1] -> probabilities `(B, A)`, each for itself."""
-        return in_chunks(lambda c: self.net(c).sigmoid(), x.float(), size=_CHUNK)
+        """`probabilities` of many, in bounded memory and without gradients."""
+        return in_chunks(self.probabilities, x.float(), size=_CHUNK)
 
 
 def attribute_classifier(
