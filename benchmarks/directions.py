@@ -100,7 +100,9 @@ def moves_for(
         BASE: attribute_direction(codes, values, target, method="difference"),
         "partial": attribute_direction(codes, values, target, method="partial"),
         **{
-            f"least, slack {s:g}": attribute_direction(codes, values, target, slack=s)
+            f"least, slack {s:g}": attribute_direction(
+                codes, values, target, method="least", slack=s
+            )
             for s in (0.5, 0.3, 0.1)
         },
     }

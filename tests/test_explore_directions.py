@@ -74,11 +74,11 @@ def test_least_without_slack_leaves_the_scores_of_others_alone() -> None:
     z, attributes = entangled(2000, noise=1.0)
     scores = linear_scores(z, attributes)
     raw = scores.normals @ mean_difference(z, attributes[:, 0]).double()
-    least = scores.normals @ attribute_direction(z, attributes, 0, slack=0).double()
+    least = scores.normals @ attribute_direction(z, attributes, 0, method="least", slack=0).double()
     assert least[0] == pytest.approx(float(raw[0]), rel=1e-3)  # as far, whatever the method
     assert abs(least[1]) < 0.05 * abs(raw[1])
-    whole = attribute_direction(z, attributes, 0, slack=1)
-    assert torch.allclose(whole, attribute_direction(z, attributes, 0, method="partial"))
+    whole = attribute_direction(z, attributes, 0, method="least", slack=1)
+    assert torch.allclose(whole, attribute_direction(z, attributes, 0))
 
 
 @settings(max_examples=20, deadline=None)
@@ -133,7 +133,7 @@ def test_what_gives_no_direction_is_refused() -> None:
     with pytest.raises(UserError, match="did you mean 'least'"):
         attribute_direction(z, attributes, 0, method="lest")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="slack"):
-        attribute_direction(z, attributes, 0, slack=2)
+        attribute_direction(z, attributes, 0, method="least", slack=2)
     with pytest.raises(UserError, match="all have"):
         attribute_direction(z, torch.ones(50, 1, dtype=torch.bool), 0)
 

@@ -71,10 +71,10 @@ def direction(
     method: Annotated[
         str,
         typer.Option(
-            help="least (moves no other label's score), partial (regression on all labels) or "
+            help="partial (regression on all labels), least (moves no other label's score) or "
             "difference (of the groups' means)."
         ),
-    ] = "least",
+    ] = "partial",
     judge: Annotated[
         bool, typer.Option(help="Train a classifier of the labels to tell the effect (minutes).")
     ] = True,
