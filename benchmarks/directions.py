@@ -26,9 +26,14 @@ from torch import Tensor
 
 from latentia.data.attributes import Attributes, attributes_of, balancing_weights
 from latentia.data.spec import Dataset
-from latentia.explore.directions import attribute_direction, linear_scores, separability
+from latentia.explore.directions import (
+    attribute_direction,
+    labelled_codes,
+    linear_scores,
+    separability,
+)
 from latentia.explore.guided import guided_moves
-from latentia.explore.latent import codes_of, decode
+from latentia.explore.latent import decode
 from latentia.metrics.attributes import AttributeClassifier, attribute_classifier
 from latentia.run import Run
 
@@ -178,8 +183,11 @@ def codes_and_faces(folder: Path, table: Path) -> tuple[Any, Faces, Tensor, Tens
     model: Any = run.model()
     train, test = run.data("train"), run.data("test")
     faces = Faces(train, attributes_of(train, table), test, attributes_of(test, table))
-    both = [codes_of(model, rows, len(rows)) for rows in (train, test)]
-    return model, faces, both[0], both[1]
+    codes, held = (
+        labelled_codes(model, rows, known)[0]
+        for rows, known in ((train, faces.known), (test, faces.held))
+    )
+    return model, faces, codes, held
 
 
 def judged(

@@ -127,6 +127,13 @@ def test_attributes_of_classes_and_factors() -> None:
         attributes_of(rows(["a", "b"]))
 
 
+def test_attributes_in_the_order_of_others() -> None:
+    mine = Attributes(("a", "b"), np.array([[True, False], [True, True]]))
+    found = mine.in_order_of(Attributes(("b", "c", "a"), np.zeros((0, 3), bool)))
+    assert found.names == ("b", "c", "a")
+    assert found.values.tolist() == [[False, False, True], [True, False, True]]
+
+
 def test_balanced_rows_tell_nothing_of_other_attributes() -> None:
     random = np.random.default_rng(0)
     first = random.random(4000) < 0.5

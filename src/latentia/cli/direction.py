@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from latentia.metrics.attributes import AttributeClassifier
     from latentia.run import Run
 
-_MOST_ROWS = 20_000  # training rows that a direction is learned from, at most
 _JUDGED = 256  # held-out rows that are moved and judged, at most
 
 
@@ -99,6 +98,7 @@ def direction(
     require(model, (Encodes, Decodes), "walk a direction", found)
     data = {split: found.data(split) for split in ("train", "test")}
     known = {split: attributes_of(rows, attributes) for split, rows in data.items()}
+    known["test"] = known["test"].in_order_of(known["train"])
     walk = _Walk.learn(found, model, data, known, label, method, strength)
     figures = asdict(walk.facts())
     if judge and found.spec.kind == "image":
@@ -160,30 +160,23 @@ class _Walk:
         method: str,
         strength: float,
     ) -> _Walk:
-        import torch
-
-        from latentia.explore.directions import attribute_direction
-        from latentia.maths.chunks import spread_rows
+        from latentia.explore.directions import attribute_direction, labelled_codes
 
         target = known["train"].number(label)
-        rows = spread_rows(len(data["train"]), _MOST_ROWS)
-        values = torch.from_numpy(known["train"].values)[rows]
+        codes, values = labelled_codes(model, data["train"], known["train"])
         _require_both(values[:, target], label, run)
         kept = _varying(values, target)
-        codes = _codes(model, data["train"], rows)
         vector = attribute_direction(
             codes,
             values[:, kept],
             int((kept == target).nonzero()),
             method=method,  # type: ignore[arg-type]
         )
-        held_rows = spread_rows(len(data["test"]), _MOST_ROWS)
-        held_values = _in_order(known["test"], known["train"])[held_rows]
+        held, held_values = labelled_codes(model, data["test"], known["test"])
         starts = (held_values[:, target] == (strength < 0)).nonzero().flatten()
         if not len(starts):
             has = "with" if strength < 0 else "without"
             raise UserError(f"No held-out example is {has} {label!r}, so that none can be moved.")
-        held = _codes(model, data["test"], held_rows)
         return cls(
             model, label, target, method, strength, vector, codes, values, held, held_values, starts
         )
@@ -221,7 +214,7 @@ def _judged(
             data["train"],
             known["train"],
             data["test"],
-            _aligned(known["test"], known["train"]),
+            known["test"],
             seed=seed,
             progress=lambda done, total: tell("judge", done, total),
         )
@@ -313,26 +306,3 @@ def _varying(values: Tensor, target: int) -> Tensor:
     """Columns that differ among these rows."""
     share = values.double().mean(0)
     return ((share > 0) & (share < 1)).nonzero().flatten()
-
-
-def _aligned(these: Attributes, like: Attributes) -> Attributes:
-    from latentia.data.attributes import Attributes
-
-    return Attributes(like.names, _in_order(these, like).numpy())
-
-
-def _in_order(these: Attributes, like: Attributes) -> Tensor:
-    """Columns in the order of `like`; what is not among these, no row has."""
-    import torch
-
-    at = {name: i for i, name in enumerate(these.names)}
-    columns = [these.values[:, at[name]] if name in at else None for name in like.names]
-    none = torch.zeros(len(these.values), dtype=torch.bool)
-    return torch.stack([none if c is None else torch.from_numpy(c) for c in columns], 1)
-
-
-def _codes(model: Any, data: Dataset, rows: Tensor) -> Tensor:
-    from latentia.explore.latent import encode
-    from latentia.maths.chunks import stacked
-
-    return stacked(encode(model, data.batch(chunk).x) for chunk in rows.split(1000))

@@ -34,6 +34,12 @@ class Attributes:
             raise UserError(f"There is no attribute {name!r}; {nearest(name, self.names)}")
         return self.names.index(name)
 
+    def in_order_of(self, like: Attributes) -> Attributes:
+        """The attributes of another, in its order; what is not among these, no row has."""
+        none = np.zeros(len(self.values), bool)
+        at = dict(zip(self.names, self.values.T, strict=True))
+        return Attributes(like.names, np.stack([at.get(name, none) for name in like.names], 1))
+
 
 def attributes_of(data: Dataset, table: str | Path | None = None) -> Attributes:
     """The attributes of a data set's rows.

@@ -27,12 +27,16 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from latentia.abilities import Decodes, Encodes
+from latentia.data.attributes import Attributes
+from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
 from latentia.explore.latent import Autoencodes, decode, encode
+from latentia.maths.chunks import spread_rows, stacked
 
 Method = Literal["partial", "least", "difference"]
 METHODS: tuple[Method, ...] = get_args(Method)
 SLACK = 0.1
+MOST_ROWS = 20_000  # that a direction is learned from
 _RIDGE = 1e-3  # of the mean variance, against latents that never vary
 
 
@@ -56,6 +60,15 @@ class Scores:
     def __call__(self, z: Tensor) -> Tensor:
         """`(B, d) -> (B, A)`, float64."""
         return z.double() @ self.normals.T + self.offsets
+
+
+def labelled_codes(
+    model: Encodes, data: Dataset, attributes: Attributes, most: int = MOST_ROWS
+) -> tuple[Tensor, Tensor]:
+    """Codes `(N, d)` and attributes, bool `(N, A)`, of at most `most` rows, evenly apart."""
+    rows = spread_rows(len(data), most)
+    codes = stacked(encode(model, data.batch(chunk).x) for chunk in rows.split(1000))
+    return codes, torch.from_numpy(attributes.values)[rows]
 
 
 def linear_scores(z: Tensor, attributes: Tensor) -> Scores:
