@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from games import tiny_run
 from latentia.data.spec import Dataset, DataSpec
 from latentia.errors import UserError
+from latentia.maths.chunks import spread_rows
 from latentia.metrics.evaluate import METRICS, evaluate
 from latentia.metrics.latents import diagnosis, latents
 from latentia.metrics.tables import conditions_of, figures_of, words_of
@@ -121,3 +125,16 @@ def test_the_report_sets_collapse_off_in_a_box() -> None:
         assert len(section.warnings) == warned
         assert ("No collapse" in section.lead) != bool(warned)
         assert len(section.tables[0].rows) == 3 and len(section.figures) == 1
+
+
+@pytest.mark.parametrize(("family", "settings"), [("vae", {"layers": 3}), ("conditional-vae", {})])
+def test_layers_and_latents_beside_a_class_are_reported_too(
+    family: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    run, data = tiny_run(family, "image", tmp_path, **settings)
+    model = run.build().eval().requires_grad_(False)
+    facts = latents(model, data, examples=30)
+    assert len(facts["kl_by_latent"]) == facts["latent_dim"]
+    rows = data.batch(spread_rows(len(data), 30)).x
+    with torch.no_grad():
+        assert facts["kl_nats"] == pytest.approx(float(model.rate(rows).mean()), rel=1e-4)

@@ -260,7 +260,14 @@ def test_permuted_latents_keep_the_margins_and_lose_the_rest() -> None:
 
 @pytest.fixture(scope="module")
 def classifying(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    settings = {"latent": 6, "width": 32, "depth": 1, "label_share": 0.5, "batch_size": 64, "lr": 4e-3}
+    settings = {
+        "latent": 6,
+        "width": 32,
+        "depth": 1,
+        "label_share": 0.5,
+        "batch_size": 64,
+        "lr": 4e-3,
+    }
     out = tmp_path_factory.mktemp("conditional") / "run"
     return fit("digits", model="conditional-vae", examples=20_000, out=out, settings=settings,
                quiet=True)  # fmt: skip

@@ -47,6 +47,19 @@ class HasPosterior(Encodes, Protocol):
 
 
 @runtime_checkable
+class HasLatentMoments(Protocol):
+    """Infers its latents as Gaussians one after the other, so that each has a mean and a width."""
+
+    def latent_moments(self, x: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Mean and variance of each given a draw of those before it, `(B, d)` each."""
+        ...
+
+    def rate(self, x: Tensor, *, seed: int = 0) -> Tensor:
+        """KL of all latents to their prior, `(B,)`, nats."""
+        ...
+
+
+@runtime_checkable
 class Decodes(Protocol):
     """Maps latent vectors back to data."""
 

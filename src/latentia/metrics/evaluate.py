@@ -17,6 +17,7 @@ from latentia.abilities import (
     Decodes,
     Encodes,
     HasElbo,
+    HasLatentMoments,
     HasLogProb,
     HasPosterior,
     Samples,
@@ -250,7 +251,7 @@ METRICS: dict[str, Metric] = {
     "latents": Metric(
         "information and KL of every latent, active units, collapse named",
         "a model with a posterior",
-        lambda model, train: isinstance(model, HasPosterior),
+        lambda model, train: isinstance(model, HasPosterior | HasLatentMoments),
         lambda on: latents(on.model, on.test, seed=on.seed),
     ),
     "latent_space": Metric(

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from latentia.abilities import HasPosterior
+from latentia.abilities import HasLatentMoments, HasPosterior
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.maths.chunks import device_of, in_chunks, spread_rows
@@ -40,7 +40,8 @@ def latents(model: object, test: Dataset, *, examples: int = 1000, seed: int = 0
     """What each latent carries on test rows.
 
     Args:
-        model: has `posterior`; without `log_prior` its prior is taken to be N(0, I).
+        model: has `posterior`, or `latent_moments` (several layers; latents beside a class);
+            without `log_prior` its prior is taken to be N(0, I).
         test: rows; `examples` of them, evenly apart.
         examples: rows at most.
         seed: of the draws that estimate the KL to a learned prior.
@@ -57,17 +58,21 @@ def latents(model: object, test: Dataset, *, examples: int = 1000, seed: int = 0
     Raises:
         UserError: a model without a posterior.
     """
-    if not isinstance(model, HasPosterior):
+    if not isinstance(model, HasPosterior | HasLatentMoments):
         raise UserError(
             f"{type(model).__name__} has no posterior, so its latents carry no uncertainty to "
             "measure them by; look at traversals instead."
         )
     x = test.batch(spread_rows(len(test), examples)).x
-    means, variances = (m.double() for m in posterior_moments(model.posterior, x, device_of(model)))
+    means, variances = _moments(model, x, seed)
     information = channel_information(means, variances)
     learned = _learned_prior(model, means.shape[1])
     by_latent = _kl_to_own_gaussian(means, variances) if learned else _kl(means, variances)
-    whole = _estimated_kl(model, x, seed) if learned else by_latent.sum(1)
+    whole = by_latent.sum(1)
+    if not isinstance(model, HasPosterior):
+        whole = in_chunks(lambda r: model.rate(r, seed=seed), x, device=device_of(model)).double()
+    elif learned:
+        whole = _estimated_kl(model, x, seed)
     active = int((information >= THRESHOLD).sum())
     return {
         "latent_dim": means.shape[1],
@@ -134,6 +139,18 @@ def _count(total: int) -> str:
 
 def _none_of(total: int) -> str:
     return f"none of the {total} latents" if total > 1 else "the one latent there is hardly"
+
+
+def _moments(model: HasPosterior | HasLatentMoments, x: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Means and variances of the posterior, `(N, d)` each, float64; layer by layer without one."""
+    if isinstance(model, HasPosterior):
+        means, variances = posterior_moments(model.posterior, x, device_of(model))
+        return means.double(), variances.double()
+    both = in_chunks(
+        lambda r: torch.stack(model.latent_moments(r, seed=seed), 1), x, device=device_of(model)
+    )
+    means, variances = both.double().unbind(1)
+    return means, variances
 
 
 def _kl(means: Tensor, variances: Tensor) -> Tensor:

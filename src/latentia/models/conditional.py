@@ -104,6 +104,16 @@ class ConditionalVAE(nn.Module):
         codes = torch.cat([noise[:, :-1], self.one_hot(condition, len(noise))], 1)
         return in_chunks(self.decode, codes)
 
+    def latent_moments(self, x: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(z | x), `(B, d)`; of z alone, and no draw is needed."""
+        mu, log_var, _ = self.look(x)
+        return mu, log_var.exp()
+
+    def rate(self, x: Tensor, *, seed: int = 0) -> Tensor:
+        """KL(q(z | x) ‖ p(z)), `(B,)`, nats."""
+        mu, log_var, _ = self.look(x)
+        return kl_to_standard_normal(mu, log_var).sum(1)
+
     # densities
 
     def log_joint(self, x: Tensor, z: Tensor, y: Tensor) -> Tensor:

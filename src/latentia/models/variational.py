@@ -166,10 +166,22 @@ class VariationalModel(nn.Module):
 
     def elbo(self, x: Tensor, *, seed: int = 0) -> Tensor:
         """E_q log p(x | z) − KL(q ‖ p) with one draw of z, `(B,)`, nats."""
+        drawn = self._drawn(x, seed)
+        return self.fit_of(x, drawn.parameters) - self.kl(drawn).sum(1)
+
+    def latent_moments(self, x: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Mean and variance of every latent's posterior given one draw of those above, `(B, d)`."""
+        drawn = self._drawn(x, seed)
+        return drawn.mu, drawn.log_var.exp()
+
+    def rate(self, x: Tensor, *, seed: int = 0) -> Tensor:
+        """KL(q ‖ p) of all latents together, with one draw of z, `(B,)`, nats."""
+        return self.kl(self._drawn(x, seed)).sum(1)
+
+    def _drawn(self, x: Tensor, seed: int) -> Draw:
         generator = torch.Generator(x.device).manual_seed(seed)
         noise = torch.randn(len(x), self.latent_dim, generator=generator, device=x.device)
-        drawn = self.draw(self.look(x), noise)
-        return self.fit_of(x, drawn.parameters) - self.kl(drawn).sum(1)
+        return self.draw(self.look(x), noise)
 
     def log_prob(self, x: Tensor, *, samples: int | None = None, seed: int = 0) -> Tensor:
         """Importance-weighted bound with `samples` draws (default 64), `(B,)`, nats.

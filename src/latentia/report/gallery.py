@@ -12,7 +12,7 @@ from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 
-from latentia.abilities import Decodes, Encodes, HasPosterior, Samples
+from latentia.abilities import Decodes, Encodes, HasLatentMoments, HasPosterior, Samples
 from latentia.explore.latent import (
     between,
     decode,
@@ -146,7 +146,7 @@ def latent(subject: Subject) -> Section | None:
         else "Near points have similar latents.",
         [Figure(html, alt, caption)],
     )
-    if isinstance(model, HasPosterior):
+    if isinstance(model, HasPosterior | HasLatentMoments):
         _add_activity(section, subject.latents)
     return section
 
