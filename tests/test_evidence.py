@@ -107,7 +107,7 @@ def test_regularised_spaces_are_more_continuous_and_complete(
         settings = {"network": "mlp", "latent": 16, "lr": 1e-3, "beta": beta}
         settings |= {"prior": "standard", "likelihood": "bernoulli"}
         stem = f"space-{Path(name).stem}-{beta:g}"
-        run = fitted(stem, data, model="vae", examples=300_000, settings=settings)
+        run = fitted(stem, data, model="vae", examples=150_000, settings=settings)
         found[beta] = measured(run, data, "latent_space")
     step = {b: f["continuity"]["change_per_step"] for b, f in found.items()}
     inside = {b: f["completeness"]["prior_precision"] for b, f in found.items()}
