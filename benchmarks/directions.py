@@ -1,6 +1,6 @@
 """How a smile is added to faces, and what else changes: directions of latent space compared.
 
-    python benchmarks/directions.py RUN [--label Smiling] [--judges 2] [--goal 0.75]
+    python benchmarks/directions.py RUN [--label Smiling] [--judges 3] [--guides 6] [--goal 0.75]
 
 RUN is a model of `faces/celeba_6000.zip` of the data folder ($LATENTIA_DATA). Directions are
 learned from training faces. They are judged on held-out faces whose reconstruction the judge gives
@@ -194,15 +194,12 @@ def judged(
     model: Any, faces: Faces, codes: Tensor, held: Tensor, options: argparse.Namespace
 ) -> None:
     """Print the tables of one kind of judges."""
-    for balanced in (False, True):
+    for kind in options.kinds.split(","):
+        balanced = kind == "balanced"
         target, began = faces.known.number(options.label), time.perf_counter()
-        judges, guides = (
-            [
-                judge_of(faces, target, s + k * options.judges, balanced)
-                for s in range(options.judges)
-            ]
-            for k in (0, 1)
-        )
+        seeds = range(options.judges + options.guides)
+        every = [judge_of(faces, target, s, balanced) for s in seeds]
+        judges, guides = every[: options.judges], every[options.judges :]
         accuracy = ", ".join(f"{judge.accuracy[target]:.3f}" for judge in judges)
         print(
             f"\n{'balanced ' if balanced else ''}judges: {options.label} right {accuracy} "
@@ -223,7 +220,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--label", default="Smiling")
-    parser.add_argument("--judges", type=int, default=2, help="how many; and as many guides")
+    parser.add_argument("--judges", type=int, default=3, help="how many, seeds 0, 1, …")
+    parser.add_argument("--guides", type=int, default=6, help="how many, of the next seeds")
+    parser.add_argument("--kinds", default="balanced,usual", help="of judges and guides")
     parser.add_argument("--goal", type=float, default=0.75)
     parser.add_argument("--data", type=Path, default=os.environ.get("LATENTIA_DATA", BESIDE))
     options = parser.parse_args()

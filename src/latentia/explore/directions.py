@@ -11,9 +11,9 @@ t is the t-th column of Cov(z, a) M⁻¹:
 - least: M = Cov(â), the smallest movement, measured by the covariance of the codes, that changes
   the linear score of the target and of no other attribute.
 
-On faces no linear direction separated a smile from what classifiers tie to it, cheekbones and an
-open mouth (docs/benchmarks.md). "partial" is the one to start with; "least" keeps linear scores of
-the others, but moves further.
+On faces no one direction separated a smile from what classifiers tie to it, cheekbones and an open
+mouth; moves guided per face did (docs/benchmarks.md, `explore.guided`). "partial" is the one to
+start with; "least" keeps linear scores of the others, but moves further.
 Between the last two, M = Cov(â) + s · Cov(a − â) with slack s in [0, 1].
 """
 
