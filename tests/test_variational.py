@@ -30,7 +30,7 @@ from latentia.run import load
 CPU = torch.device("cpu")
 VARIANTS: dict[str, dict[str, Any]] = {
     "two layers": {"layers": 2},
-    "four layers": {"layers": 4, "detail": 1},
+    "four layers": {"layers": 4},
     "two layers by iwae": {"layers": 2, "objective": "iwae", "draws": 3},
     "mixture": {"prior": "mixture", "components": 5},
     "vamp": {"prior": "vamp", "components": 5},
@@ -115,6 +115,10 @@ def test_layers_decode_what_they_drew(kind: str, tmp_path: Path) -> None:
         ({"objective": "iwae", "beta": 2.0}, "beta"),
         ({"objective": "iwae", "free_nats": 1.0}, "free_nats"),
         ({"prior": "spline", "latent": 1}, "at least 2"),
+        ({"detail": 2}, "detail=2 would change nothing"),
+        ({"components": 7, "prior": "flow"}, "components"),
+        ({"draws": 3}, "objective=iwae"),
+        ({"tc_weight": 2.0}, "objective=tc"),
     ],
 )
 def test_contradictions_are_refused(chosen: dict[str, Any], word: str, tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ class VAESettings(VariationalSettings):
     objective: Literal["elbo", "iwae", "dreg", "tc"] = Field(
         "elbo",
         description="the ELBO; the importance-weighted bound, with its doubly reparameterised "
-        "gradient; the ELBO with total correlation weighted apart (β-TCVAE)",
+        "gradient (neither has a KL term for kl_warmup to weigh); the ELBO with total correlation "
+        "weighted apart (β-TCVAE)",
     )
     draws: int = Field(8, ge=1, description="importance samples of iwae and dreg")
     beta: float = Field(1.0, ge=0, description="weight of the KL term in training")
@@ -124,8 +125,23 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: VAESettings) -> 
     )
 
 
+def _refuse_idle(spec: DataSpec, settings: VAESettings) -> None:
+    """Refuse a chosen setting that would change nothing beside the others."""
+    acts = {
+        "detail": (settings.layers > 1 and spec.kind == "image", "images with layers above 1"),
+        "components": (settings.prior in ("mixture", "vamp"), "prior=mixture and prior=vamp"),
+        "draws": (settings.objective in ("iwae", "dreg"), "objective=iwae and objective=dreg"),
+        "tc_weight": (settings.objective == "tc", "objective=tc"),
+    }
+    for key, (used, where) in acts.items():
+        value = getattr(settings, key)
+        if not used and value != VAESettings.model_fields[key].default:
+            raise UserError(f"{key}={value} would change nothing here: it is for {where}.")
+
+
 def _refuse_contradictions(spec: DataSpec, settings: VAESettings) -> None:
     """Say what settings cannot be had together, instead of ignoring one of them."""
+    _refuse_idle(spec, settings)
     layered, goal = settings.layers > 1, settings.objective
     learned = settings.prior not in ("auto", "standard")
     if layered and settings.network != "conv" and spec.kind == "image":
