@@ -127,6 +127,12 @@ def test_contradictions_are_refused(chosen: dict[str, Any], word: str, tmp_path:
         run.build()
 
 
+def test_a_refused_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="draws"):
+        fit("digits", examples=50, out=tmp_path / "run", settings={"draws": 3}, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
 # priors
 
 

@@ -151,6 +151,7 @@ def _claim(run: Run, dataset: Dataset) -> None:
         )
     if run.folder.exists() and not run.folder.is_dir():
         raise UserError(f"{run.folder} is a file; choose another --out.")
+    run.build()  # settings that do not go together are refused before anything is written
     run.folder.mkdir(parents=True, exist_ok=True)
     run.write()
     if dataset.skipped:
