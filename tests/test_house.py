@@ -43,10 +43,16 @@ MAY_IMPORT["recipes"] = {*MAY_IMPORT} - {"latentia"}
 MAY_IMPORT["run"] = {"recipes", "training", "data"}
 MAY_IMPORT["fitting"] = {"run", "recipes", "training", "data", "abilities"}
 MAY_IMPORT["study"] = {*MAY_IMPORT["fitting"], "fitting", "metrics", "explore", "maths"}
+MAY_IMPORT["detection"] = {*MAY_IMPORT["study"], "game", "models", "objectives"}
+MAY_IMPORT["debiasing"] = {*MAY_IMPORT["study"], "game"}
+MAY_IMPORT["audit"] = {*MAY_IMPORT["study"], "detection"}
 ABOVE = {
     "run",
     "fitting",
     "study",
+    "detection",
+    "debiasing",
+    "audit",
     "recipes",
     "explore",
     "metrics",
