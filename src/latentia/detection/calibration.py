@@ -210,7 +210,8 @@ def _facts(margin: Margin) -> dict[str, Any]:
 
 
 def _margin(facts: Mapping[str, Any]) -> Margin:
-    return Margin(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+    known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
+    return Margin(**known)
 
 
 def _checked(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
