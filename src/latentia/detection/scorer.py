@@ -1,0 +1,129 @@
+"""Outlier scores of whole data sets: several scores, calibrated on held-out normal rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from latentia.data.spec import Dataset
+from latentia.detection.calibration import Calibration, Rule
+from latentia.detection.scores import SCORES, Measure, chosen_scores, seen_chunks
+from latentia.errors import UserError
+
+
+@dataclass(frozen=True)
+class OutlierScores:
+    """How strange N rows are.
+
+    Attributes:
+        total: `(N,)`, nats, higher = stranger; ranks rows.
+        p_value: `(N,)` in [0, 1], how often normal rows are as strange all in all.
+        parts: each score, `(N,)`, in its own units, higher = stranger.
+        p_values: of each score, `(N,)`.
+        surprises: −log p of each score, `(N,)`, nats; tells apart what p-values round to 0.
+    """
+
+    total: np.ndarray
+    p_value: np.ndarray
+    parts: Mapping[str, np.ndarray]
+    p_values: Mapping[str, np.ndarray]
+    surprises: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.total)
+
+    def reason(self, i: int) -> str:
+        """Name of the score that row i stands out most by."""
+        return max(self.surprises, key=lambda name: float(self.surprises[name][i]))
+
+    def words(self, i: int) -> str:
+        """That reason as words that go on after "strange because …"."""
+        return SCORES[self.reason(i)].reason
+
+    def order(self) -> np.ndarray:
+        """Row numbers from the strangest on, int64 `(N,)`."""
+        return np.argsort(-self.total, kind="stable")
+
+
+@dataclass(frozen=True)
+class OutlierScorer:
+    """Scores of a model, fitted to training rows and calibrated on held-out normal ones.
+
+    Attributes:
+        model: what judges.
+        shape: of a row.
+        measures: the fitted scores by name.
+        calibration: of these scores.
+        seed: of every draw.
+    """
+
+    model: Any
+    shape: tuple[int, ...]
+    measures: Mapping[str, Measure]
+    calibration: Calibration
+    seed: int
+
+    @classmethod
+    def fit(
+        cls,
+        model: Any,
+        train: Dataset,
+        held_out: Dataset,
+        *,
+        scores: Sequence[str] | None = None,
+        rule: Rule = "harmonic",
+        seed: int = 0,
+    ) -> Self:
+        """Fit scores to `train` and calibrate them on `held_out`.
+
+        Args:
+            model: trained, with any of the abilities that `SCORES` name.
+            train: rows that the model was trained on.
+            held_out: normal rows that it was not trained on, at least 5.
+            scores: names from `SCORES`; all that the model can give where None.
+            rule: how scores are combined, see `Calibration`.
+            seed: of every draw.
+
+        Raises:
+            UserError: unknown scores, a model that can give none, too few held-out rows.
+        """
+        names = None if scores is None else list(scores)
+        chosen = chosen_scores(names, model, train.spec.kind)
+        measures = {name: score.fit(model, train, seed) for name, score in chosen.items()}
+        normal = _measured(model, measures, held_out, seed)
+        return cls(model, train.spec.shape, measures, Calibration.fit(normal, rule), seed)
+
+    def score(self, data: Dataset) -> OutlierScores:
+        """Scores of every row; a row's numbers do not depend on the rows beside it.
+
+        Raises:
+            UserError: rows of another shape than the model's.
+        """
+        if data.spec.shape != self.shape:
+            raise UserError(
+                f"{data.spec.name} has rows of shape {data.spec.shape}; the scores were fitted to "
+                f"rows of shape {self.shape}."
+            )
+        parts = _measured(self.model, self.measures, data, self.seed)
+        surprises = self.calibration.surprises(parts)
+        return OutlierScores(
+            total=self.calibration.combined(parts),
+            p_value=self.calibration.combined_p(parts),
+            parts=parts,
+            p_values={name: np.exp(-values) for name, values in surprises.items()},
+            surprises=surprises,
+        )
+
+
+def _measured(
+    model: Any, measures: Mapping[str, Measure], data: Dataset, seed: int
+) -> dict[str, np.ndarray]:
+    """Every measure of every row, `(N,)` float64."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in measures}
+    for seen in seen_chunks(model, data, seed):
+        for name, measure in measures.items():
+            found[name].append(measure(seen))
+    return {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in found.items()}

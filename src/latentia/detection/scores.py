@@ -1,0 +1,306 @@
+"""How strange an example is to a model: one number per row, higher = stranger.
+
+Pure functions of a model's abilities, and the registry `SCORES` of scores that are first fitted
+to training rows. No score wins everywhere: `latentia.detection.scorer` combines them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.covariance import ledoit_wolf
+from torch import Tensor
+
+from latentia.abilities import Decodes, Encodes, HasElbo
+from latentia.data.pictures import to_image, to_pixels
+from latentia.data.spec import Dataset
+from latentia.errors import UserError
+from latentia.maths.chunks import device_of, spread_rows
+from latentia.metrics.reconstruction import squared_errors
+from latentia.models.variational import VariationalModel
+
+Rows = np.ndarray
+"""float64 `(N,)`, higher = stranger."""
+
+FITTING_ROWS = 5000  # training rows that a score is fitted to, at most
+ELBO_DRAWS = 2
+_CHUNK_VALUES = 1 << 20  # numbers per chunk of rows
+_NATS_PER_BYTE = 8 * float(np.log(2))
+
+
+class Seen:
+    """Some rows as a model sees them; whatever several scores need is worked out once.
+
+    Args:
+        model: with any abilities.
+        x: `(B, …)` on the model's device, images in [-1, 1].
+        seed: of every draw.
+    """
+
+    def __init__(self, model: Any, x: Tensor, seed: int = 0) -> None:
+        self.model, self.x, self.seed = model, x, seed
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """`(B, d)`."""
+        with torch.no_grad():
+            codes: Tensor = self.model.encode(self.x)
+        return codes
+
+    @cached_property
+    def returned(self) -> Tensor:
+        """The rows after the way through the latent space, `(B, …)`."""
+        with torch.no_grad():
+            returned: Tensor = self.model.decode(self.codes)
+        return returned
+
+    @cached_property
+    def nll(self) -> Rows:
+        """−ELBO, nats."""
+        return negative_elbo(self.model, self.x, seed=self.seed)
+
+    @cached_property
+    def code_length(self) -> Rows:
+        """Length of the shortest lossless code at hand, nats."""
+        return code_length(self.x)
+
+
+Measure = Callable[[Seen], Rows]
+
+
+# pure functions
+
+
+def reconstruction_error(model: Any, x: Tensor) -> Rows:
+    """Mean squared error on the way there and back, `(B, …) -> (B,)`, squared data units, ≥ 0."""
+    return _rows(squared_errors(x, Seen(model, x).returned))
+
+
+@torch.no_grad()
+def negative_elbo(model: Any, x: Tensor, *, draws: int = ELBO_DRAWS, seed: int = 0) -> Rows:
+    """−ELBO at β = 1, `(B, …) -> (B,)`, nats.
+
+    Models with one inference network take the same noise for every row, so that a row's number
+    does not depend on the rows beside it.
+
+    Args:
+        draws: of the latents, averaged.
+        seed: of the draws.
+    """
+    if not isinstance(model, VariationalModel):
+        return -np.mean([_rows(model.elbo(x, seed=seed + k)) for k in range(draws)], axis=0)
+    generator = torch.Generator().manual_seed(seed)
+    seen, found = model.look(x), []
+    for _ in range(draws):
+        noise = torch.randn(1, model.latent_dim, generator=generator).to(x.device)
+        drawn = model.draw(seen, noise.expand(len(x), -1))
+        found.append(_rows(model.kl(drawn).sum(1) - model.fit_of(x, drawn.parameters)))
+    return np.mean(found, axis=0)
+
+
+def likelihood_ratio(nll: Rows, reference: Rows) -> Rows:
+    """−log p(x) less what x costs a reference that knows nothing of the data, `(N,)`, nats.
+
+    The reference is a lossless code (Serrà et al. 2020, eq. 2) or a background model (Ren et al.
+    2019, eq. 5). An amount added to both changes nothing: simple pictures, which every model
+    finds likely, gain nothing by it.
+    """
+    return np.asarray(nll, np.float64) - np.asarray(reference, np.float64)
+
+
+def code_length(x: Tensor) -> Rows:
+    """Nats of each picture as a PNG, `(B, C, H, W)` in [-1, 1] `-> (B,)`.
+
+    The input complexity of Serrà et al. 2020, by the compressor that every installation has.
+    """
+    sizes = []
+    for pixels in to_pixels(x):
+        held = io.BytesIO()
+        to_image(pixels).save(held, "PNG", compress_level=6)
+        sizes.append(held.tell())
+    return np.asarray(sizes, np.float64) * _NATS_PER_BYTE
+
+
+def latent_distance(codes: np.ndarray, mean: np.ndarray, precision: np.ndarray) -> Rows:
+    """Mahalanobis distance of codes `(N, d)` to a Gaussian, `(N,)`, ≥ 0."""
+    off = np.asarray(codes, np.float64) - mean
+    squared: Rows = np.einsum("nd,de,ne->n", off, precision, off)
+    return np.sqrt(np.maximum(squared, 0))
+
+
+def typicality(nll: Rows, usual: float) -> Rows:
+    """|−log p(x) − its usual value|, `(N,)`, nats (Nalisnick et al. 2019, eq. 5, one row each).
+
+    Too likely is as strange as too unlikely.
+    """
+    return np.abs(np.asarray(nll, np.float64) - usual)
+
+
+def gradient_norm(model: Any, x: Tensor) -> Rows:
+    """How hard the model pulls at the code it gave x itself, `(B, …) -> (B,)`, ≥ 0.
+
+    The norm of the gradient, by the code, of log p(x, z) for models with a likelihood and of the
+    squared error for others; after Nguyen et al. 2019 and Kwon et al. 2020, who take the
+    gradient by the weights, one row at a time.
+    """
+    z = Seen(model, x).codes.detach().requires_grad_(True)
+    with torch.enable_grad():
+        if isinstance(model, VariationalModel) and z.shape[1] == model.latent_dim:
+            fit = model.log_likelihood(x, z) + model.log_prior(z)
+        else:
+            fit = -(x - model.decode(z)).square().flatten(1).sum(1)
+        (pull,) = torch.autograd.grad(fit.sum(), z)
+    return _rows(pull.double().norm(dim=1))
+
+
+# scores fitted to training rows
+
+
+@dataclass(frozen=True)
+class Score:
+    """One way of being strange.
+
+    Attributes:
+        name: key in `SCORES`.
+        needs: abilities that a model must have for it.
+        reason: what a high value means, in plain words; ends "… because it" reads on with it.
+        fit: (model, training rows, seed) to a function of rows seen.
+        images_only: whether it is for pictures alone.
+    """
+
+    name: str
+    needs: tuple[type, ...]
+    reason: str
+    fit: Callable[[Any, Dataset, int], Measure]
+    images_only: bool = False
+
+    def fits(self, model: object, kind: str) -> bool:
+        """Whether the score can be had of this model on data of this kind."""
+        right_kind = kind == "image" or not self.images_only
+        return right_kind and all(isinstance(model, ability) for ability in self.needs)
+
+
+def seen_chunks(
+    model: Any, data: Dataset, seed: int = 0, limit: int | None = None
+) -> Iterator[Seen]:
+    """The rows of `data` in order, a chunk at a time; evenly spread ones where there is a limit."""
+    rows = spread_rows(len(data), len(data) if limit is None else limit)
+    size = max(8, min(256, _CHUNK_VALUES // data.spec.dims))
+    device = str(device_of(model))
+    for chunk in rows.split(size):
+        yield Seen(model, data.batch(chunk, device).x, seed)
+
+
+def _fit_reconstruction(model: Any, train: Dataset, seed: int) -> Measure:
+    return lambda seen: _rows(squared_errors(seen.x, seen.returned))
+
+
+def _fit_elbo(model: Any, train: Dataset, seed: int) -> Measure:
+    return lambda seen: seen.nll
+
+
+def _fit_ratio(model: Any, train: Dataset, seed: int) -> Measure:
+    return lambda seen: likelihood_ratio(seen.nll, seen.code_length)
+
+
+def _fit_typicality(model: Any, train: Dataset, seed: int) -> Measure:
+    found = [seen.nll for seen in seen_chunks(model, train, seed, FITTING_ROWS)]
+    usual = float(np.mean(np.concatenate(found)))
+    return lambda seen: typicality(seen.nll, usual)
+
+
+def _fit_latent_distance(model: Any, train: Dataset, seed: int) -> Measure:
+    found = [seen.codes.cpu().numpy() for seen in seen_chunks(model, train, seed, FITTING_ROWS)]
+    codes = np.concatenate(found).astype(np.float64)
+    covariance, _ = ledoit_wolf(codes)
+    # a dimension that never moves says nothing, rather than everything
+    scale = max(float(np.trace(covariance)) / len(covariance), 1e-12)
+    precision = np.linalg.inv(covariance + 1e-6 * scale * np.eye(len(covariance)))
+    mean = codes.mean(0)
+    return lambda seen: latent_distance(seen.codes.cpu().numpy(), mean, precision)
+
+
+def _fit_gradient(model: Any, train: Dataset, seed: int) -> Measure:
+    return lambda seen: gradient_norm(seen.model, seen.x)
+
+
+SCORES: dict[str, Score] = {
+    score.name: score
+    for score in (
+        Score(
+            "reconstruction",
+            (Encodes, Decodes),
+            "the model cannot rebuild it: it has parts that the training examples do not have",
+            _fit_reconstruction,
+        ),
+        Score(
+            "negative_elbo",
+            (HasElbo,),
+            "the model finds it unlikely as a whole",
+            _fit_elbo,
+        ),
+        Score(
+            "likelihood_ratio",
+            (HasElbo,),
+            "the model finds it unlikelier than a picture that simple or that busy should be",
+            _fit_ratio,
+            images_only=True,
+        ),
+        Score(
+            "latent_distance",
+            (Encodes,),
+            "it has a rare mixture of features: its code lies far from those of the others",
+            _fit_latent_distance,
+        ),
+        Score(
+            "typicality",
+            (HasElbo,),
+            "the model finds it much likelier or much unlikelier than what it usually sees",
+            _fit_typicality,
+        ),
+        Score(
+            "gradient_norm",
+            (Encodes, Decodes),
+            "the model's own description of it fits badly and pulls to another one",
+            _fit_gradient,
+        ),
+    )
+}
+"""Scores of a model by name."""
+
+
+def chosen_scores(names: list[str] | None, model: object, kind: str) -> dict[str, Score]:
+    """The named scores, or all that can be had of the model.
+
+    Raises:
+        UserError: an unknown name, one that the model cannot give, or a model that gives none.
+    """
+    from latentia.errors import nearest
+
+    fitting = {name: score for name, score in SCORES.items() if score.fits(model, kind)}
+    if names is None:
+        if not fitting:
+            raise UserError(
+                f"{type(model).__name__} neither rebuilds nor weighs examples, so it cannot say "
+                "which are strange. Train a model that can, such as --model vae."
+            )
+        return fitting
+    for name in names:
+        if name not in SCORES:
+            raise UserError(f"There is no score {name!r}: {nearest(name, SCORES)}")
+        if name not in fitting:
+            raise UserError(f"{type(model).__name__} cannot give the score {name!r} on {kind}s.")
+    return {name: fitting[name] for name in names}
+
+
+def _rows(values: Tensor) -> Rows:
+    return values.detach().double().cpu().numpy()
