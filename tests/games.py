@@ -25,6 +25,8 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     ("factor-vae", "vector"): {"latent": 2, "width": 16, "depth": 1, "critic_width": 16},
     ("conditional-vae", "image"): {"latent": 3, "width": 8, "depth": 1, "kl_warmup": 0.5},
     ("conditional-vae", "vector"): {"latent": 2, "width": 16, "depth": 1},
+    ("debiasing-vae", "image"): {"latent": 3, "width": 8, "depth": 1, "positive": "3"},
+    ("debiasing-vae", "vector"): {"latent": 2, "width": 16, "depth": 1, "positive": "0"},
     ("gan", "image"): {"latent": 4, "width": 8, "sparse": 2},
     ("gan", "vector"): {"latent": 4, "width": 16, "sparse": 2},
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},

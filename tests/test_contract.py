@@ -45,6 +45,9 @@ class StopsAt:
             raise Killed
         return self.batches.batch_at(step, rank, world)  # type: ignore[attr-defined]
 
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.batches, name)
+
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)

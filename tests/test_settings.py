@@ -48,6 +48,13 @@ OTHER: dict[str, Any] = {
     "label_weight": 5.0,
     "label_share": 0.3,
     "beta": 3.0,
+    "positive": "1",
+    "bound_weight": 3.0,
+    "resample": "none",
+    "alpha": 5.0,
+    "bins": 4,
+    "combine": "max",
+    "positive_share": 0.2,
     "kl_warmup": 0.9,
     "free_nats": 2.0,
     "loss": "non-saturating",
@@ -77,8 +84,10 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     ("vae", "components"): {"prior": "mixture"},
     ("vae", "draws"): {"objective": "iwae"},
     ("vae", "tc_weight"): {"objective": "tc"},
+    **{("debiasing-vae", key): {"examples": 1700} for key in ("resample", "alpha", "bins")},
+    ("debiasing-vae", "combine"): {"examples": 1700},
 }
-"""Settings that act only beside another: both runs of the comparison get it."""
+"""What settings need to act, another setting or a second epoch: both runs compared get it."""
 
 EVERY = [
     (family, kind, setting)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -118,4 +118,18 @@ class Objective(Protocol):
 
         The trainer steps that player before it asks for the next turn.
         """
+        ...
+
+
+@runtime_checkable
+class Resamples(Protocol):
+    """An objective that decides how often each example is shown, anew in every epoch."""
+
+    @property
+    def sampling(self) -> Tensor:
+        """Sampling weights of the training rows, `(N,)`, ≥ 0; part of what its players save."""
+        ...
+
+    def resample(self, every: Iterator[Batch], step: int) -> None:
+        """Choose them anew, from every training row once, before the batch of `step` is drawn."""
         ...

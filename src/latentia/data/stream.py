@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +15,8 @@ from latentia.game import Batch
 
 RESIDENT_BYTES = 1 << 30
 _FLIP_STREAM = 1  # tells the flips' random numbers from the permutations'
+_DRAW_STREAM = 2
+_SWEEP_ROWS = 512
 _Key = tuple[int, int, int]
 
 
@@ -23,6 +26,9 @@ class Stream:
     Epochs are seeded permutations laid end to end, and batch k takes the places
     [k·B, (k+1)·B) of that sequence, so a batch may straddle two epochs and none is ragged.
     Nothing depends on what was asked before: a resumed run reads on where it stopped.
+
+    With sampling weights a batch is instead drawn with replacement, row i with a probability
+    proportional to its weight; batch k is then a function of (seed, k, weights).
 
     Data up to 1 GiB is kept on the device as it is stored (uint8 images); larger data is read
     from its memory map, in order of rows, one batch ahead in a thread.
@@ -34,6 +40,7 @@ class Stream:
         device: where batches are wanted.
         flip: mirror each image left to right with probability one half.
         resident_bytes: the most that is kept on the device.
+        weights: how often to show each row, `(N,)`, ≥ 0; None shows each once an epoch.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Stream:
         device: str | torch.device = "cpu",
         flip: bool = False,
         resident_bytes: int = RESIDENT_BYTES,
+        weights: np.ndarray | None = None,
     ) -> None:
         if batch_size < 1:
             raise UserError(f"A batch of {batch_size} examples is none; use 1 or more.")
@@ -62,6 +70,35 @@ class Stream:
         self._thread: ThreadPoolExecutor | None = None
         if dataset.values.nbytes <= resident_bytes:
             self._resident = _owned(dataset.values).to(self.device)
+        self._edges: np.ndarray | None = None
+        if weights is not None:
+            self.reweigh(weights)
+
+    def reweigh(self, weights: np.ndarray) -> None:
+        """From now on draw each row as often as its weight `(N,)` says.
+
+        Raises:
+            UserError: another number of weights, a negative or non-finite one, or none above 0.
+        """
+        weights = np.asarray(weights, np.float64)
+        if weights.shape != (len(self._dataset),):
+            raise UserError(
+                f"{self._dataset.spec.name} has {len(self._dataset)} rows to draw, but there are "
+                f"sampling weights of shape {weights.shape}; give one for each row."
+            )
+        if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+            raise UserError("Sampling weights must be finite, 0 or more, and not all 0.")
+        edges = np.cumsum(weights)
+        self._edges, self._ahead = edges / edges[-1], None
+
+    def sweep(self) -> Iterator[Batch]:
+        """Every row once, in order, unmirrored."""
+        for rows in torch.arange(len(self._dataset)).split(_SWEEP_ROWS):
+            yield self._dataset.batch(rows, str(self.device))
+
+    def starts_epoch(self, step: int) -> bool:
+        """Whether batch `step` is the first that begins in its pass over the data."""
+        return step == 0 or int(self.epoch_at(step)) > int(self.epoch_at(step - 1))
 
     def batch_at(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """Batch `step`, or the contiguous share of process `rank` of `world` in it.
@@ -81,6 +118,8 @@ class Stream:
 
     def rows_at(self, step: int, rank: int = 0, world: int = 1) -> Tensor:
         """The rows of that batch, int64 on the CPU."""
+        if self._edges is not None:
+            return self._share(self._drawn(step, self._edges), rank, world)
         n, places = len(self._dataset), []
         start, stop = step * self.batch_size, (step + 1) * self.batch_size
         if start // n == (stop - 1) // n:  # within one epoch: a slice
@@ -118,6 +157,13 @@ class Stream:
             random = np.random.default_rng([self._seed, epoch])
             self._orders[epoch] = torch.from_numpy(random.permutation(len(self._dataset)))
         return self._orders[epoch]
+
+    def _drawn(self, step: int, edges: np.ndarray) -> Tensor:
+        """Rows by systematic sampling: each comes as often as expected, give or take one."""
+        random = np.random.default_rng([self._seed, step, _DRAW_STREAM])
+        at = (np.arange(self.batch_size) + random.random(self.batch_size)) / self.batch_size
+        rows = np.searchsorted(edges, at, side="right").clip(max=len(edges) - 1)
+        return torch.from_numpy(random.permutation(rows))
 
     def _flips(self, step: int) -> Tensor:
         random = np.random.default_rng([self._seed, step, _FLIP_STREAM])

@@ -126,6 +126,22 @@ def parse_settings(
         ) from problem
 
 
+def refuse_idle(settings: CommonSettings, acts: Mapping[str, tuple[bool, str]]) -> None:
+    """Refuse a chosen setting that would change nothing beside the others.
+
+    Args:
+        settings: those chosen.
+        acts: by setting, whether it acts here, and where it does.
+
+    Raises:
+        UserError: one that does not act has another value than its default.
+    """
+    for key, (used, where) in acts.items():
+        value = getattr(settings, key)
+        if not used and value != type(settings).model_fields[key].default:
+            raise UserError(f"{key}={value} would change nothing here: it is for {where}.")
+
+
 def _read(kind: type[CommonSettings], key: str, value: Any) -> Any:
     """A command line's text as the field wants it: "none" where None fits, "64,128" as a tuple."""
     annotation = str(kind.model_fields[key].annotation)

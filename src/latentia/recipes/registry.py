@@ -55,6 +55,23 @@ FAMILIES: dict[str, Family] = {
             module="latentia.recipes.conditional_vae",
         ),
         Family(
+            name="debiasing-vae",
+            title="Classifier that evens out the hidden variety of a class (DB-VAE)",
+            paper="Amini et al. 2019",
+            players=("vae",),
+            abilities=(
+                "sample",
+                "encode",
+                "posterior",
+                "decode",
+                "elbo",
+                "log_prob",
+                "predict_proba",
+            ),
+            kinds=_BOTH,
+            module="latentia.recipes.debiasing_vae",
+        ),
+        Family(
             name="gan",
             title="Generative adversarial network (R3GAN loss)",
             paper="Goodfellow et al. 2014; Huang et al. 2024",

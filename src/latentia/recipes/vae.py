@@ -18,7 +18,7 @@ from latentia.nn.priors import CouplingFlowPrior, MixturePrior, SplinePrior, Vam
 from latentia.nn.standardise import Standardise
 from latentia.objectives.elbo import Elbo
 from latentia.objectives.importance import ImportanceWeighted
-from latentia.recipes.base import Recipe
+from latentia.recipes.base import Recipe, refuse_idle
 from latentia.recipes.coders import (
     VariationalSettings,
     build_decoder,
@@ -126,17 +126,15 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: VAESettings) -> 
 
 
 def _refuse_idle(spec: DataSpec, settings: VAESettings) -> None:
-    """Refuse a chosen setting that would change nothing beside the others."""
-    acts = {
-        "detail": (settings.layers > 1 and spec.kind == "image", "images with layers above 1"),
-        "components": (settings.prior in ("mixture", "vamp"), "prior=mixture and prior=vamp"),
-        "draws": (settings.objective in ("iwae", "dreg"), "objective=iwae and objective=dreg"),
-        "tc_weight": (settings.objective == "tc", "objective=tc"),
-    }
-    for key, (used, where) in acts.items():
-        value = getattr(settings, key)
-        if not used and value != VAESettings.model_fields[key].default:
-            raise UserError(f"{key}={value} would change nothing here: it is for {where}.")
+    refuse_idle(
+        settings,
+        {
+            "detail": (settings.layers > 1 and spec.kind == "image", "images with layers above 1"),
+            "components": (settings.prior in ("mixture", "vamp"), "prior=mixture and prior=vamp"),
+            "draws": (settings.objective in ("iwae", "dreg"), "objective=iwae and objective=dreg"),
+            "tc_weight": (settings.objective == "tc", "objective=tc"),
+        },
+    )
 
 
 def _refuse_contradictions(spec: DataSpec, settings: VAESettings) -> None:

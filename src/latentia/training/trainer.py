@@ -7,17 +7,18 @@ respect to that turn's player only: no opponent can receive a gradient by mistak
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from latentia.errors import UserError
-from latentia.game import Batch, Now, Objective, Player, Terms
+from latentia.game import Batch, Now, Objective, Player, Resamples, Terms
 from latentia.precision import autocast, resolve_precision
 from latentia.seeds import mixed_seed
 from latentia.training.budget import Budget, rate_factor
@@ -40,6 +41,12 @@ class Batches(Protocol):
     """Batches as a pure function of the step."""
 
     def batch_at(self, step: int, rank: int = 0, world: int = 1) -> Batch: ...
+
+    def starts_epoch(self, step: int) -> bool: ...
+
+    def sweep(self) -> Iterator[Batch]: ...
+
+    def reweigh(self, weights: np.ndarray) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ class Trainer:
         self.watch, self.diary = Watch(), Diary(folder)
         self.look_every = 1 if device.type == "cpu" else 25
         self._waited = self._began = self._saved = self._logged = 0.0
-        self._logged_examples, self._tenth = 0, -1
+        self._logged_examples, self._tenth, self._told = 0, -1, -1
 
     def resume(self) -> None:
         """Go on from the saved state in the run folder."""
@@ -140,6 +147,8 @@ class Trainer:
     # one step
 
     def _step(self, progress: float) -> None:
+        if isinstance(self.objective, Resamples):
+            self._resample(self.objective)
         asked = time.perf_counter()
         batch = self.batches.batch_at(self.position.step, self.rank, self.world)
         self._waited += time.perf_counter() - asked
@@ -155,6 +164,18 @@ class Trainer:
         self.position.step += 1
         self.position.examples += self.batch_size
         self._average()
+
+    def _resample(self, objective: Resamples) -> None:
+        """At the start of an epoch, let the objective say how often each example is shown."""
+        if self.batches.starts_epoch(self.position.step):
+            self.model.eval()
+            with torch.no_grad(), autocast(self.device, self.precision):
+                objective.resample(self.batches.sweep(), self.position.step)
+            self.model.train()
+        elif self._told == self.position.falls:
+            return
+        self._told = self.position.falls  # also after a resume, and after going back
+        self.batches.reweigh(objective.sampling.cpu().numpy())
 
     def _average(self) -> None:
         """Fold the weights into the average: at every early step, at every few later ones."""

@@ -1,0 +1,166 @@
+"""The debiasing game: what is rare in the latents is shown more, and nothing else moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from games import tiny_run, tiny_trainer
+from latentia.data.open import open_data
+from latentia.data.stream import Stream
+from latentia.errors import UserError
+from latentia.fitting import build_trainer
+from latentia.game import Batch, Now
+from latentia.maths.rarity import effective_share, latent_rarity
+from latentia.objectives.debias import Debias
+
+
+def skewed(n: int = 4000, rare: float = 0.02, d: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes of which a share lies apart in the first dimension, and which these are."""
+    random = torch.Generator().manual_seed(0)
+    z = torch.randn(n, d, generator=random)
+    apart = torch.arange(n) < rare * n
+    z[apart, 0] += 8
+    return z, apart
+
+
+def test_one_dimension_without_smoothing_becomes_flat() -> None:
+    z, _ = skewed(d=1)
+    weights = latent_rarity(z, alpha=0.0, bins=8)
+    low, high = z.sort(0).values[[20, -21]].flatten()
+    places = ((z[:, 0] - low) / (high - low) * 8).long().clamp(0, 7)
+    mass = torch.zeros(8, dtype=torch.float64).index_add(0, places, weights)
+    occupied = mass[mass > 0]
+    assert torch.allclose(occupied, torch.full_like(occupied, 1 / len(occupied)), rtol=1e-6)
+
+
+def test_weights_are_a_distribution_and_alpha_flattens_them() -> None:
+    z, apart = skewed()
+    shares, effective = [], []
+    for alpha in (0.0, 0.1, 1.0, 1e6):
+        weights = latent_rarity(z, alpha=alpha)
+        assert weights.min() > 0 and weights.sum() == pytest.approx(1)
+        shares.append(float(weights[apart].sum()))
+        effective.append(effective_share(weights))
+    assert shares == sorted(shares, reverse=True) and effective == sorted(effective)
+    assert shares[1] > 0.1 and shares[-1] == pytest.approx(0.02, abs=1e-3)
+    assert effective[-1] == pytest.approx(1, abs=1e-3)
+
+
+def test_the_largest_factor_alone_is_gentler_than_the_product() -> None:
+    z, apart = skewed(d=8)
+    product, largest = (latent_rarity(z, alpha=0.1, combine=c) for c in ("product", "max"))
+    assert effective_share(largest) > effective_share(product)
+    assert largest[apart].sum() > 0.04
+
+
+def test_a_dimension_without_spread_says_nothing() -> None:
+    z, _ = skewed()
+    still = torch.cat([z, torch.ones(len(z), 2)], 1)
+    torch.testing.assert_close(latent_rarity(still, alpha=0.1), latent_rarity(z, alpha=0.1))
+
+
+# drawing by weight
+
+
+def test_rows_come_as_often_as_their_weights_say() -> None:
+    data = open_data("two-moons:100")
+    weights = np.arange(len(data), dtype=float)
+    stream = Stream(data, 30, seed=1, weights=weights)
+    drawn = torch.cat([stream.rows_at(step) for step in range(300)])
+    counts = np.bincount(drawn.numpy(), minlength=len(data))
+    assert counts[0] == 0
+    np.testing.assert_allclose(counts, weights / weights.sum() * 9000, atol=25)
+    assert torch.equal(stream.rows_at(7), Stream(data, 30, seed=1, weights=weights).rows_at(7))
+    assert not torch.equal(stream.rows_at(7), stream.rows_at(8))
+    shares = torch.cat([stream.rows_at(7, rank, 2) for rank in (0, 1)])
+    assert torch.equal(shares, stream.rows_at(7))
+
+
+def test_what_was_read_ahead_does_not_survive_new_weights() -> None:
+    data = open_data("two-moons:100")
+    stream = Stream(data, 10, seed=1, weights=np.ones(len(data)), resident_bytes=0)
+    stream.batch_at(0)
+    only = np.zeros(len(data))
+    only[5] = 1
+    stream.reweigh(only)
+    assert set(stream.batch_at(1).index.tolist()) == {5}
+    assert torch.equal(stream.batch_at(2).x[0], data.batch([5]).x[0])
+    stream.close()
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), -np.ones(90), np.full(90, np.nan), np.zeros(90)])
+def test_unusable_weights_are_refused(weights: np.ndarray) -> None:
+    with pytest.raises(UserError, match="weights"):
+        Stream(open_data("two-moons:100"), 10, seed=1, weights=weights)
+
+
+# the game
+
+
+def objective_of(tmp_path: Path, **changed: object) -> tuple[Debias, Batch]:
+    trainer = tiny_trainer("debiasing-vae", "image", tmp_path, **changed)
+    assert isinstance(trainer.objective, Debias)
+    rows = range(40)  # digits of all classes
+    return trainer.objective, open_data("digits").batch(rows)
+
+
+def terms_of(objective: Debias, batch: Batch) -> dict[str, torch.Tensor]:
+    now = Now(3, 1.0, torch.Generator().manual_seed(0), torch.device("cpu"))
+    ((_, terms),) = objective.play(batch, now)
+    return terms
+
+
+def test_only_positive_examples_are_reconstructed(tmp_path: Path) -> None:
+    objective, batch = objective_of(tmp_path)
+    assert batch.labels is not None
+    before = terms_of(objective, batch)
+    theirs = batch.labels == objective.positive
+    assert theirs.any() and not theirs.all()
+    values = batch.values.clone()
+    values[~theirs] = 0
+    after = terms_of(objective, Batch(values, batch.labels, batch.index))
+    torch.testing.assert_close(before["reconstruction"], after["reconstruction"])
+    torch.testing.assert_close(before["kl"], after["kl"])
+    assert not torch.allclose(before["labels"], after["labels"], rtol=1e-3)
+
+
+def test_a_batch_without_positive_examples_only_classifies(tmp_path: Path) -> None:
+    objective, batch = objective_of(tmp_path)
+    assert batch.labels is not None
+    others = Batch(batch.values, torch.full_like(batch.labels, 7), batch.index)
+    assert set(terms_of(objective, others)) == {"labels"}
+
+
+def test_half_of_what_is_drawn_is_positive_and_the_first_epoch_is_even(tmp_path: Path) -> None:
+    run, data = tiny_run("debiasing-vae", "image", tmp_path, examples=2000)
+    trainer = build_trainer(run, data, torch.device("cpu"))
+    assert isinstance(trainer.objective, Debias)
+    objective, stream = trainer.objective, trainer.batches
+    assert data.labels is not None
+    theirs = torch.from_numpy(data.labels == objective.positive)
+    objective.resample(stream.sweep(), 0)
+    assert objective.sampling[theirs].sum() == pytest.approx(0.5)
+    assert objective.sampling[theirs].std() < 1e-12
+    with torch.no_grad():
+        objective.resample(stream.sweep(), 200)
+    assert objective.sampling[theirs].sum() == pytest.approx(0.5)
+    assert objective.sampling[theirs].std() > 0 and objective.sampling[~theirs].std() < 1e-12
+
+
+def test_the_trainer_asks_anew_in_every_epoch(tmp_path: Path) -> None:
+    run, data = tiny_run("debiasing-vae", "vector", tmp_path, examples=600)
+    trainer = build_trainer(run, data, torch.device("cpu"))
+    asked, told = [], trainer.objective.resample  # type: ignore[attr-defined]
+    trainer.objective.resample = lambda every, step: (asked.append(step), told(every, step))  # type: ignore[attr-defined]
+    trainer.run()
+    assert asked == [0, 12, 23, 34]  # 180 rows, 16 a step
+
+
+def test_a_wrong_class_name_names_the_nearest(tmp_path: Path) -> None:
+    run, _ = tiny_run("debiasing-vae", "image", tmp_path, positive="33")
+    with pytest.raises(UserError, match="no class '33'"):
+        run.build()
