@@ -77,6 +77,10 @@ OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
     ("diffusion", "depth"): (1, 2),
 }
+ELSEWHERE = {
+    "background": "changes transparent pictures only: tests/test_data_images.py shows it",
+    "label": "names a column of a table: tests/test_table_files.py shows it",
+}
 IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood"}
 IMAGES_ONLY |= {"patch", "attention", "network", "detail"}
 TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
@@ -117,8 +121,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], lis
 def test_a_setting_changes_the_outcome(
     family: str, kind: str, setting: str, tmp_path: Path, plain: dict
 ) -> None:
-    if setting == "background":
-        pytest.skip("changes transparent pictures only: tests/test_data_images.py shows it")
+    if setting in ELSEWHERE:
+        pytest.skip(ELSEWHERE[setting])
     other = OTHER_BY_FAMILY.get((family, setting), OTHER[setting])
     if family == "diffusion" and kind == "vector" and setting in ("width", "depth"):
         other = (other[0] + 8,)

@@ -183,7 +183,7 @@ class Run:
         name = source or self.source
         if not name:
             raise UserError("This run was trained on data from Python; name the data to use.")
-        found = open_data(name, split=split, options=self.options)  # type: ignore[arg-type]
+        found = open_data(name, split=split, options=self.options, like=self.spec)  # type: ignore[arg-type]
         if found.spec.shape != self.spec.shape:
             raise UserError(
                 f"{name} has examples of shape {found.spec.shape}, "

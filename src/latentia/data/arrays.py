@@ -17,7 +17,7 @@ from latentia.errors import UserError
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _IDX_NAME = re.compile(r"(train|t10k|test)[-_.]images")
 _VALUES = ("x", "images", "image", "data", "values", "features", "samples", "arr_0")
-_LABELS = ("y", "labels", "label", "targets", "target", "classes")
+LABEL_NAMES = ("y", "labels", "label", "targets", "target", "classes")
 _CLASSES = ("class_names", "classes", "label_names", "names")
 _SHORTEST_IMAGE = 4
 
@@ -200,7 +200,7 @@ def _from_npz(name: str, columns: dict[str, np.ndarray]) -> Source:
             f"{name} holds the arrays {', '.join(columns)}; name the one with the data x or images."
         )
     for part in values:
-        found = _first(by_name, _LABELS if part == "all" else _of_part(_LABELS, part))
+        found = _first(by_name, LABEL_NAMES if part == "all" else _of_part(LABEL_NAMES, part))
         if found is not None and found.ndim <= 2 and found.size == len(values[part]):
             labels[part] = found
     names = _first(by_name, _CLASSES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -69,7 +70,7 @@ def read_columns(path: str | Path, names: Sequence[str]) -> Columns:
             worded.add(column)
             classes[column] = tuple(sorted(set(cells)))
             values[column] = np.searchsorted(np.array(classes[column]), cells).astype(np.int64)
-        elif _are_classes(numbers):
+        elif are_classes(numbers):
             kinds, values[column] = np.unique(numbers.astype(np.int64), return_inverse=True)
             classes[column] = tuple(str(kind) for kind in kinds)
         else:
@@ -101,18 +102,17 @@ def with_columns(data: Dataset, path: str | Path) -> Dataset:
     return replace(data, factors={**(data.factors or {}), **found})
 
 
-def _table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Column names, and lines with as many cells each."""
-    lines = [line for line in _lines(path) if any(cell.strip() for cell in line)]
-    if len(lines) < 2 or len(lines[0]) < 2:
-        raise UserError(
-            f"{path} is no table of files: its first line names the columns, the first column "
-            "holds file names, the others what is known of them."
-        )
+def csv_lines(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The first line of a CSV file, and the others, with as many cells each; empty lines left out.
+
+    Args:
+        path: .csv, .tsv, gzipped or not; separated by comma, semicolon or tab.
+
+    Raises:
+        UserError: no such file, one that cannot be read, or lines of unequal length.
+    """
+    lines = [line for line in _lines(path) if any(cell.strip() for cell in line)] or [[]]
     header = [cell.strip() for cell in lines[0]]
-    twice = [name for name, times in Counter(header).items() if times > 1]
-    if twice:
-        raise UserError(f"{path} names the column {twice[0]!r} more than once; rename one.")
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(header):
             raise UserError(
@@ -121,13 +121,31 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, lines[1:]
 
 
+def require_single(path: Path, header: Sequence[str]) -> None:
+    """Refuse a column's name that stands there twice."""
+    twice = [name for name, times in Counter(header).items() if times > 1]
+    if twice:
+        raise UserError(f"{path} names the column {twice[0]!r} more than once; rename one.")
+
+
+def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+    header, lines = csv_lines(path)
+    if not lines or len(header) < 2:
+        raise UserError(
+            f"{path} is no table of files: its first line names the columns, the first column "
+            "holds file names, the others what is known of them."
+        )
+    require_single(path, header)
+    return header, lines
+
+
 def _lines(path: Path) -> list[list[str]]:
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
         first = text.split("\n", 1)[0]
         separator = max(_SEPARATORS, key=first.count)
-        return list(csv.reader(text.splitlines(), delimiter=separator))
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except FileNotFoundError:
         raise UserError(f"There is no table {path}.") from None
     except UnicodeDecodeError:
@@ -192,6 +210,6 @@ def _numbers(cells: list[str]) -> np.ndarray | None:
     return numbers if np.isfinite(numbers).all() else None
 
 
-def _are_classes(numbers: np.ndarray) -> bool:
+def are_classes(numbers: np.ndarray) -> bool:
     whole = (numbers == np.round(numbers)) & (np.abs(numbers) < 2**53)
     return bool(whole.all()) and len(np.unique(numbers)) <= _MOST_CLASSES

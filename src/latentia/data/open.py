@@ -16,7 +16,8 @@ from latentia.data.images import Target, fit
 from latentia.data.pictures import to_image
 from latentia.data.pile import Pile, list_folder, list_zip
 from latentia.data.source import Source, Split, finish
-from latentia.data.spec import DataOptions, Dataset
+from latentia.data.spec import DataOptions, Dataset, DataSpec
+from latentia.data.table_files import is_table_file, open_table
 from latentia.data.toys import TOYS, open_toy
 from latentia.errors import UserError, nearest
 
@@ -30,6 +31,7 @@ def open_data(
     *,
     split: Split = "train",
     options: DataOptions = _DEFAULT,
+    like: DataSpec | None = None,
     cache_dir: Path | None = None,
     strict: bool = False,
     announce: Callable[[str], None] | None = None,
@@ -39,12 +41,15 @@ def open_data(
     Args:
         source: a built-in name (`digits`, `sprites[:N][@SIZE]`, `two-moons[:N]`, `rings[:N]`,
             `gaussians-25[:N]`), an IDX file or folder (MNIST layout), an .npz or .npy file, a
-            folder or zip of images (sub-folders are classes; train/ and test/ are splits),
+            folder or zip of images (sub-folders are classes; train/ and test/ are splits), a table
+            (.csv, .tsv, .parquet),
             `hf:owner/name`, an array, or a data set, which is returned as it is.
         split: "train", "test" or "all". A source with a test split of its own uses it; of others
             a seeded tenth is held out. "all" is in the source's order, but that of image folders
             is train, then test.
         options: how rows are made.
+        like: what a run was trained on: tables are then encoded with the facts it kept, and not
+            by what they hold themselves.
         cache_dir: where decoded images are kept; default `$LATENTIA_CACHE`, else the platform's.
         strict: refuse a folder with any unreadable image.
         announce: told in advance what disk a cache takes.
@@ -56,25 +61,45 @@ def open_data(
         return source
     if split not in ("train", "test", "all"):
         raise UserError(f"There is no split {split!r}; {nearest(split, ('train', 'test', 'all'))}")
-    found = find(source, options)
+    found = find(source, options, like)
     if isinstance(found, Pile):
         found = open_pile(found, options, cache_dir, strict, announce)
     return finish(found, split, options)
 
 
-def find(source: str | Path | np.ndarray, options: DataOptions = _DEFAULT) -> Source | Pile:
+def find(
+    source: str | Path | np.ndarray,
+    options: DataOptions = _DEFAULT,
+    like: DataSpec | None = None,
+) -> Source | Pile:
     """What `open_data` would open, before splitting; pictures still encoded.
 
     Raises:
-        UserError: nothing there, or of no known kind.
+        UserError: nothing there, of no known kind, or of another kind than the options or the
+            run ask for.
     """
     if options.seed < 0:
         raise UserError(f"seed={options.seed} is negative; use 0 or more.")
+    found = _found(source, options, like)
+    table = isinstance(found, Source) and found.columns is not None
+    if like is not None and like.columns is not None and not table:
+        raise UserError(f"The run was trained on the table {like.name}; give a table like it.")
+    if options.label is not None and not table:
+        raise UserError(f"label={options.label!r} names a column of a table; {source} is none.")
+    return found
+
+
+def _found(
+    source: str | Path | np.ndarray, options: DataOptions, like: DataSpec | None
+) -> Source | Pile:
     if isinstance(source, np.ndarray):
         return fitted(from_arrays("array", source), options)
     called = _CALL.fullmatch(str(source))
     if called and called["name"] in BUILT_IN:
         return replace(_built_in(called, options), name=called[0])
+    path = Path(str(source)).expanduser()
+    if path.is_file() and is_table_file(path):
+        return open_table(path, str(source), options, like)
     found = _at_path(str(source))
     return fitted(found, options) if isinstance(found, Source) else found
 
@@ -125,7 +150,7 @@ def _at_path(name: str) -> Source | Pile:
         return open_idx(path, name)
     raise UserError(
         f"{name} is of no kind known here: data is a folder or zip of images, IDX, .npz, .npy, "
-        f"hf:owner/name, or one of {', '.join(BUILT_IN)}."
+        f".csv, .tsv, .parquet, hf:owner/name, or one of {', '.join(BUILT_IN)}."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Source:
         parts: rows of the native splits by name ("train", "test", perhaps "val"); empty where
             the source has none and a tenth is held out.
         hashes: content hashes already known, by split.
+        columns, sound: as in `DataSpec`.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Source:
     skipped: tuple[tuple[str, str], ...] = ()
     parts: dict[str, Part] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, Any] | None = None
+    sound: dict[str, Any] | None = None
 
 
 def held_out(n: int, seed: int) -> dict[str, Part]:
@@ -88,6 +91,8 @@ def finish(source: Source, split: Split, options: DataOptions) -> Dataset:
         n=len(values),
         hash=(known and source.hashes.get(split)) or content_hash(values),
         classes=source.classes,
+        columns=source.columns,
+        sound=source.sound,
         **(_pixel_moments(values) if image else _moments(source.values[parts["train"]])),
     )
     pick = _Picker(rows, keep, len(source.values))

@@ -30,6 +30,9 @@ class DataSpec:
         center, scale: per-feature mean and standard deviation of the training split's vectors
             (1 for constant features); empty for images.
         pixel_mean, pixel_std: moments of image values in [-1, 1], over at most 10,000 rows.
+        columns: how a table became vectors (`TableEncoder.to_json`, and the name of the label
+            column as `label`); None where it was no table.
+        sound: how recordings became images (`LogMel.to_json`); None for pictures.
     """
 
     name: str
@@ -42,6 +45,8 @@ class DataSpec:
     scale: tuple[float, ...] = ()
     pixel_mean: float = 0.0
     pixel_std: float = 0.5
+    columns: dict[str, Any] | None = None
+    sound: dict[str, Any] | None = None
 
     @property
     def dims(self) -> int:
@@ -72,6 +77,8 @@ class DataOptions:
             (Larochelle and Murray, 2011).
         limit: keep only the first rows.
         seed: of generated data (toy densities, sprites) and of the held-out split.
+        label: the column of a table that holds the class; None takes one that is called label,
+            labels, class, classes, target, targets or y, if there is one.
     """
 
     size: int | None = None
@@ -80,6 +87,7 @@ class DataOptions:
     binarize: Binarize = "none"
     limit: int | None = None
     seed: int = 0
+    label: str | None = None
 
 
 @dataclass(frozen=True)

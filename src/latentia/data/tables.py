@@ -326,6 +326,14 @@ def _center_spread(there: np.ndarray) -> tuple[float, float]:
     return float(center), float(spread)
 
 
+def names_rows(name: str, values: np.ndarray) -> bool:
+    """True for a column that is called an id and differs in every row, without gaps."""
+    if _ID_NAME.fullmatch(name.strip().lower()) is None or values.dtype.kind not in "OUSui":
+        return False
+    words, codes = factorised(values)
+    return len(words) == len(codes)
+
+
 def _counts_rows(name: str, numbers: np.ndarray) -> bool:
     """True for different whole numbers that are named as an id, or lie densely from 0 or 1 on."""
     n = len(numbers)

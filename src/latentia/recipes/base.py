@@ -38,6 +38,9 @@ class CommonSettings(BaseModel):
         "none", description="static: each pixel drawn once, probability = intensity"
     )
     flip: bool = Field(False, description="also show left-right mirrored images")
+    label: str | None = Field(
+        None, description="table column that holds the class; none: one called class, label, y, …"
+    )
     batch_size: int | None = Field(None, ge=1, description="examples per step")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the forward passes; auto: bfloat16 where hardware gains by it"
@@ -73,6 +76,7 @@ class CommonSettings(BaseModel):
             background=self.background,
             binarize=self.binarize,
             seed=seed,
+            label=self.label,
         )
 
     def course(self) -> Course:
