@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from latentia.abilities import abilities_of
 from latentia.data.open import open_data
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
-from latentia.fitting import DEFAULT_MINUTES, fit, plan
+from latentia.fitting import DEFAULT_MINUTES, plan
 from latentia.recipes.base import parse_settings
 from latentia.recipes.registry import FAMILIES, family, recipe
 from latentia.run import RECIPE_FILE, Run, describe_source, say
+from latentia.study.once import fit_once, state_of
 from latentia.training.budget import Budget
 
 Source = str | Path | np.ndarray
@@ -99,45 +99,23 @@ class Series:
         Raises:
             UserError: as `planned` and `fit`; a folder that holds another run.
         """
-        states = {value: self._state(value) for value in self.values}
+        for value in self.values:
+            state_of(self.planned[value])  # all are checked before the first is trained
         done: dict[float, Run] = {}
         for number, value in enumerate(self.values, 1):
-            if states[value] != "finished":
-                self._say(f"{self.varied}={value:g} ({number} of {len(self.values)})")
-                self._fit(value, resume=states[value] == "begun")
-            run = Run.open(self.place(value))
+            title = f"{self.varied}={value:g} ({number} of {len(self.values)})"
+            run = fit_once(
+                self.data,
+                self.planned[value],
+                self.chosen(value),
+                device=self.device,
+                quiet=self.quiet,
+                before=partial(self._say, title),
+            )
             if not run.finished:
                 break
             done[value] = run
         return done
-
-    def _fit(self, value: float, resume: bool) -> None:
-        fit(
-            self.data,
-            model=self.model,
-            minutes=None if resume else self.budget.minutes,
-            examples=None if resume else self.budget.examples,
-            out=self.place(value),
-            seed=self.seed,
-            settings={} if resume else self.chosen(value),
-            resume=resume,
-            device=self.device,
-            quiet=self.quiet,
-        )
-
-    def _state(self, value: float) -> str:
-        """ "new", "begun" or "finished", after a check that a run there is this study's own."""
-        place = self.place(value)
-        if not (place / RECIPE_FILE).exists():
-            return "new"
-        run = Run.open(place)
-        _same(run, self.planned[value])
-        if run.finished:
-            return "finished"
-        if run.resumable:
-            return "begun"
-        (place / RECIPE_FILE).unlink()  # it ended before anything was trained
-        return "new"
 
     def _say(self, text: str) -> None:
         if not self.quiet:
@@ -255,38 +233,3 @@ def _budget(series: Series, minutes: float | None, examples: int | None) -> Budg
         if (series.place(value) / RECIPE_FILE).exists():
             return Run.open(series.place(value)).budget
     return Budget(DEFAULT_MINUTES / len(series.values))
-
-
-def _same(there: Run, wanted: Run) -> None:
-    """Refuse a run that is not what the study would make."""
-    mine, other = wanted.settings.model_dump(), there.settings.model_dump()
-    differing = [key for key in mine if mine[key] != other.get(key)]
-    for what, here, asked in (
-        ("model", there.family, wanted.family),
-        ("data of content", there.spec.hash, wanted.spec.hash),
-        ("seed", there.seed, wanted.seed),
-        *((key, other.get(key), mine[key]) for key in differing),
-    ):
-        if here != asked:
-            raise UserError(
-                f"{there.folder} was trained with {what} {here}, and this study asks for {asked}. "
-                "Choose another --out, or ask for the same."
-            )
-    if not _equal(there.budget, wanted.budget):
-        raise UserError(
-            f"{there.folder} had a budget of {_told(there.budget)}, and this study gives each "
-            f"model {_told(wanted.budget)}: sizes would not compare. Leave the budget out to go "
-            "on with the same, or choose another --out."
-        )
-
-
-def _equal(a: Budget, b: Budget) -> bool:
-    one, other = a.to_json(), b.to_json()
-    return one.keys() == other.keys() and all(
-        math.isclose(one[key], other[key], rel_tol=1e-6) for key in one
-    )
-
-
-def _told(budget: Budget) -> str:
-    ((unit, amount),) = budget.to_json().items()
-    return f"{amount:,} {unit}" if unit == "examples" else f"{amount:.3g} {unit}"
