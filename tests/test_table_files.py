@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from latentia.cli.main import app
+from latentia.data.check import check
 from latentia.data.open import open_data
 from latentia.data.source import held_out
 from latentia.data.spec import DataOptions, DataSpec
 from latentia.data.tables import TableEncoder
 from latentia.errors import UserError
-from latentia.fitting import plan
+from latentia.fitting import fit, plan
 from latentia.run import Run
 from latentia.training.budget import Budget
 
@@ -144,3 +149,31 @@ def test_wrong_tables_get_a_sentence(
 def test_a_label_without_a_table_is_refused() -> None:
     with pytest.raises(UserError, match="names a column of a table"):
         open_data("digits", options=DataOptions(label="y"))
+
+
+def test_check_says_what_each_column_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv")
+    path.write_text(path.read_text().replace("kind", "class"))
+    found = check(path)
+    assert found.usable and found.kind == "table rows" and found.examples == 120
+    assert found.table["class"] == "the class, one of 2"
+    assert found.table["id"].startswith("left out; is different in nearly every row")
+    assert "14 missing" in found.table["size"] and found.table["size"].startswith("number, ")
+    assert found.table["colour"].startswith("category of 3: ")
+    json.dumps(found.to_json())
+    printed = CliRunner().invoke(app, ["data", "check", str(path)])
+    assert printed.exit_code == 0 and "colour: category of 3" in printed.output
+
+
+def test_samples_go_back_to_a_table(tmp_path: Path) -> None:
+    chosen = {"label": "kind", "width": 8, "depth": 1}
+    path, folder = write(tmp_path / "t.csv"), tmp_path / "run"
+    run = fit(path, examples=64, out=folder, settings=chosen, quiet=True, device="cpu")
+    out = tmp_path / "s.csv"
+    made = CliRunner().invoke(app, ["sample", str(folder), "-n", "5", "--out", str(out)])
+    assert made.exit_code == 0, made.output
+    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    assert len(rows) == 5 and list(rows[0]) == ["size", "weight", "colour"]
+    assert {row["colour"] for row in rows} <= {"red", "green", "blue", "(other)"}
+    again = run.data("all", str(out))  # what was written reads back
+    assert again.spec.shape == run.spec.shape

@@ -69,6 +69,10 @@ def _print(found: CheckReport) -> None:
         print(f"{found.leaked:,} groups of duplicates lie in both train and test")
     _print_lines("Unreadable", [f"{name}: {reason}" for name, reason in found.unreadable])
     _print_lines("Same content", [" = ".join(group) for group in found.duplicates])
+    if found.table:
+        print("Columns:")
+        for name, words in found.table.items():
+            print(f"  {name}: {words}")
     for kind, columns in found.columns.items():
         print(f"Columns {kind}: {', '.join(map(str, columns))}")
 

@@ -34,6 +34,15 @@ OutOption = Annotated[
         help="A .png (a grid), an .npz, or a folder (one PNG for each).",
     ),
 ]
+SampleOption = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        help="A .png (a grid), an .npz, a folder (one PNG for each), or a .csv (a table's rows in "
+        "its own units).",
+    ),
+]
 NpzOption = Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.")]
 WalkStepsOption = Annotated[int, typer.Option("--frames", min=2, help="Pictures of each walk.")]
 CountOption = Annotated[int, typer.Option("-n", min=1, help="How many.")]
@@ -46,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 def sample(
     run: RunArg,
-    out: OutOption,
+    out: SampleOption,
     n: CountOption = 64,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the first sample; the next has the next.")
@@ -63,12 +72,15 @@ def sample(
 ) -> None:
     """Draw new data: sample i depends on seed + i alone."""
     from latentia.abilities import Samples
-    from latentia.cli.output import save
+    from latentia.cli.output import save, save_table
 
     found, model = opened(run, device)
     require(model, (Samples,), "sample", found)
     asked, seeds = None if label is None else _class(found, model, label), range(seed, seed + n)
     drawn = model.sample(seeds, condition=asked, steps=steps)
+    if out.suffix.lower() == ".csv":
+        print(save_table(out, found, drawn, label))
+        return
     print(save(out, {"samples": drawn}, seeds=list(seeds)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from latentia.data.images import Target, Unreadable, decode, parse_colour, quiet_pillow
 from latentia.data.pictures import save_folder, save_grid
 from latentia.data.spec import Dataset, to_unit
+from latentia.data.tables import TableEncoder
 from latentia.errors import UserError
 from latentia.files import write_aside
 from latentia.run import Run
@@ -77,6 +79,41 @@ def save_arrays(out: Path, columns: Mapping[str, Any]) -> Path:
     arrays: dict[str, Any] = {name: np.asarray(values) for name, values in columns.items()}
     write_aside(out, lambda aside: np.savez(aside, **arrays))
     return out
+
+
+def save_table(out: Path, run: Run, rows: Tensor, label: str | None = None) -> Path:
+    """Write vectors as a CSV: those of a table in its own units and words, with its columns.
+
+    Args:
+        out: ends in .csv.
+        run: what made the rows.
+        rows: `(N, features)`.
+        label: the class that all were drawn as, where one was asked for.
+
+    Raises:
+        UserError: pictures, or a folder in the way.
+    """
+    if run.spec.kind != "vector":
+        raise UserError(f"{out} is a table, but {run.folder} makes pictures; name a .png instead.")
+    _require_no_folder(out)
+    values = rows.cpu().numpy()
+    facts = run.spec.columns
+    if facts is None:
+        columns: dict[str, list[Any]] = {str(i): v.tolist() for i, v in enumerate(values.T)}
+    else:
+        columns = TableEncoder.from_json(facts).inverse(values)
+    if label is not None:
+        columns[(facts or {}).get("label") or "label"] = [label] * len(values)
+    write_aside(out, lambda aside: _write_csv(aside, columns))
+    return out
+
+
+def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for row in zip(*columns.values(), strict=True):
+            writer.writerow([f"{v:.7g}" if isinstance(v, float) else v for v in row])
 
 
 def require_npz(out: Path) -> None:

@@ -25,6 +25,7 @@ from latentia.data.pictures import save_grid
 from latentia.data.pile import Pile
 from latentia.data.source import Source, held_out
 from latentia.data.spec import DataOptions, Dataset
+from latentia.data.tables import TableEncoder
 from latentia.errors import UserError
 
 _DEFAULT = DataOptions()
@@ -37,7 +38,7 @@ class CheckReport:
 
     Attributes:
         source: how the user called the data.
-        kind: "image files", "images" (an array) or "vectors".
+        kind: "image files", "images" (an array), "vectors" or "table rows".
         examples: files that claim to be images, or rows.
         readable: those that can be used.
         problems: number of examples by kind of oddity; kinds that do not occur are left out.
@@ -51,10 +52,11 @@ class CheckReport:
         parts: number of examples by native split.
         others: files that do not claim to be images.
         columns: constant columns, and columns with missing or infinite values, of vectors.
+        table: what each column of a table is, in words.
     """
 
     source: str
-    kind: Literal["image files", "images", "vectors"]
+    kind: Literal["image files", "images", "vectors", "table rows"]
     examples: int
     readable: int
     problems: dict[str, int] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class CheckReport:
     parts: dict[str, int] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     columns: dict[str, list[int]] = field(default_factory=dict)
+    table: dict[str, str] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -185,7 +188,9 @@ def _check_rows(source: Source, seed: int) -> CheckReport:
     twins = _groups([hashlib.sha256(row.tobytes()).digest() for row in values])
     flat = values.reshape(len(values), -1)
     dull = int((flat == flat[:, :1]).all(axis=1).sum()) if image else 0
-    constant = [] if image else np.flatnonzero((flat == flat[:1]).all(axis=0)).tolist()
+    constant = (
+        [] if image or source.columns else np.flatnonzero((flat == flat[:1]).all(axis=0)).tolist()
+    )
     spoiled = np.flatnonzero(~finite.all(axis=0)).tolist()
     counts = {
         "duplicates": sum(len(group) - 1 for group in twins),
@@ -197,7 +202,7 @@ def _check_rows(source: Source, seed: int) -> CheckReport:
     columns = {"constant": constant, "missing or infinite": spoiled}
     return CheckReport(
         source=source.name,
-        kind="images" if image else "vectors",
+        kind="images" if image else "table rows" if source.columns else "vectors",
         examples=len(values),
         readable=int(finite.all(axis=1).sum()),
         problems={kind: n for kind, n in counts.items() if n},
@@ -207,7 +212,21 @@ def _check_rows(source: Source, seed: int) -> CheckReport:
         classes=_counted(source.classes[k] for k in labels.tolist()),
         parts={part: int(np.arange(len(values))[rows].size) for part, rows in source.parts.items()},
         columns={kind: which for kind, which in columns.items() if which},
+        table=_table(source),
     )
+
+
+def _table(source: Source) -> dict[str, str]:
+    """What each column of a table is; nothing for other sources."""
+    if source.columns is None:
+        return {}
+    encoder = TableEncoder.from_json(source.columns)
+    values, told = source.values, {column.name: column.words for column in encoder.columns}
+    for i, (name, raw) in enumerate(zip(encoder.names, encoder.sources, strict=True)):
+        if name == f"{raw} is missing":
+            told[raw] = told[raw].replace("has gaps", f"{int(values[:, i].sum()):,} missing")
+    label = source.columns.get("label")
+    return told if label is None else {**told, label: f"the class, one of {len(source.classes)}"}
 
 
 def _leaked(

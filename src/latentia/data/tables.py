@@ -63,6 +63,19 @@ class Column:
             return (self.name, *gap)
         return (*(f"{self.name}={v}" for v in (*self.levels, "(other)")), *gap)
 
+    @property
+    def words(self) -> str:
+        """What it is, for a person."""
+        if self.kind == "number":
+            kind = "whole number" if self.whole else "number"
+            what = f"{kind}, {self.low:g} to {self.high:g}, median {self.center:g}"
+        elif self.kind == "category":
+            shown = ", ".join(self.levels[:4]) + (", …" if len(self.levels) > 4 else "")
+            what = f"category of {len(self.levels)}: {shown}"
+        else:
+            what = f"{self.levels[0]} or {self.levels[1]}" if self.levels else self.kind
+        return "; ".join(filter(None, (what, "has gaps" if self.missing else "", self.note)))
+
 
 @dataclass(frozen=True)
 class TableEncoder:
