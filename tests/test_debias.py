@@ -57,10 +57,20 @@ def test_the_largest_factor_alone_is_gentler_than_the_product() -> None:
     assert largest[apart].sum() > 0.04
 
 
+@pytest.mark.parametrize("effective", [0.2, 0.6])
+def test_smoothing_is_chosen_so_that_enough_rows_count(effective: float) -> None:
+    z, apart = skewed(d=30)
+    weights = latent_rarity(z, effective=effective)
+    assert effective_share(weights) == pytest.approx(effective, rel=0.02)
+    assert effective_share(latent_rarity(z, alpha=0.5)) < 0.05
+    assert weights[apart].sum() > 0.02
+
+
 def test_a_dimension_without_spread_says_nothing() -> None:
     z, _ = skewed()
     still = torch.cat([z, torch.ones(len(z), 2)], 1)
-    torch.testing.assert_close(latent_rarity(still, alpha=0.1), latent_rarity(z, alpha=0.1))
+    both = [latent_rarity(rows, alpha=0.1) for rows in (still, z)]
+    torch.testing.assert_close(*both)
 
 
 # drawing by weight

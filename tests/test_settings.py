@@ -51,7 +51,8 @@ OTHER: dict[str, Any] = {
     "positive": "1",
     "bound_weight": 3.0,
     "resample": "none",
-    "alpha": 5.0,
+    "alpha": 0.2,
+    "effective": 0.6,
     "bins": 4,
     "combine": "max",
     "positive_share": 0.2,
@@ -88,7 +89,7 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     ("vae", "components"): {"prior": "mixture"},
     ("vae", "draws"): {"objective": "iwae"},
     ("vae", "tc_weight"): {"objective": "tc"},
-    **{("debiasing-vae", key): {"examples": 1700} for key in ("resample", "alpha", "bins")},
+    **{("debiasing-vae", key): {"examples": 1700} for key in ("resample", "alpha", "bins", "effective")},
     ("debiasing-vae", "combine"): {"examples": 1700},
 }
 """What settings need to act, another setting or a second epoch: both runs compared get it."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,19 @@ def _usual_mode() -> int:
 
 def write_text(path: Path, text: str) -> None:
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table under a line of column names; cells quoted where they must be, floats to 7 digits."""
+
+    def fill(aside: Path) -> None:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(head)
+            for row in rows:
+                writer.writerow([f"{v:.7g}" if isinstance(v, float) else v for v in row])
+
+    write_aside(path, fill)
 
 
 def write_json(path: Path, facts: Any) -> None:

@@ -8,10 +8,18 @@ import torch
 from torch import Tensor
 
 Combine = Literal["product", "max"]
+SMOOTHINGS = (1e-3, 1e4)
+"""Between which α is looked for."""
+_HALVINGS = 30
 
 
 def latent_rarity(
-    z: Tensor, *, alpha: float, bins: int = 10, combine: Combine = "product"
+    z: Tensor,
+    *,
+    alpha: float | None = None,
+    effective: float = 0.25,
+    bins: int = 10,
+    combine: Combine = "product",
 ) -> Tensor:
     """Sampling weights that even out how often latent values occur.
 
@@ -22,16 +30,32 @@ def latent_rarity(
 
     Args:
         z: `(N, d)`, posterior means.
-        alpha: smoothing, ≥ 0.
+        alpha: smoothing, ≥ 0; None takes the smallest under which the weights are worth at least
+            `effective` of the rows, since a product over many dimensions comes to rest on few.
+        effective: share of the rows, 0…1 (`effective_share`).
         bins: of each histogram, between the 0.5 % quantiles; what lies outside joins the last.
         combine: over dimensions, "product" or "max".
 
     Returns:
         float64 `(N,)`, positive, sum 1.
     """
-    logs = -torch.log(relative_density(z, bins) + alpha)
-    log_weights = logs.sum(1) if combine == "product" else logs.amax(1)
-    return log_weights.softmax(0)
+    density = relative_density(z, bins)
+
+    def weights(smoothing: float) -> Tensor:
+        logs = -torch.log(density + smoothing)
+        return (logs.sum(1) if combine == "product" else logs.amax(1)).softmax(0)
+
+    if alpha is not None:
+        return weights(alpha)
+    low, high = SMOOTHINGS
+    if effective_share(weights(low)) >= effective:
+        return weights(low)
+    for _ in range(_HALVINGS):  # the share rises with α
+        middle = (low * high) ** 0.5
+        low, high = (
+            (low, middle) if effective_share(weights(middle)) >= effective else (middle, high)
+        )
+    return weights(high)
 
 
 def relative_density(z: Tensor, bins: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latentia.game import Batch, Now, Player, Terms
-from latentia.maths.rarity import Combine, effective_share, latent_rarity
+from latentia.maths.rarity import effective_share
 
 RESTING_STEPS = 1  # at step 0 the latents mean nothing yet: the first epoch is drawn evenly
 
@@ -57,9 +57,7 @@ class Debias:
         bound_weight: of the bound per value; 0 leaves a plain classifier.
         beta: weight of the KL term within the bound.
         warmup: share of the budget over which that weight rises from 0.
-        alpha: smoothing of the latent histograms; None draws positive examples evenly.
-        bins: of those histograms.
-        combine: of their dimensions.
+        rarity: weights `(M,)` from latent means `(M, d)`; None draws positive examples evenly.
         positive_share: of positive examples in what is drawn; None: as in the data.
     """
 
@@ -74,15 +72,13 @@ class Debias:
         bound_weight: float,
         beta: float,
         warmup: float,
-        alpha: float | None,
-        bins: int,
-        combine: Combine,
+        rarity: Callable[[Tensor], Tensor] | None,
         positive_share: float | None,
     ) -> None:
         self.model, self.positive, self.values = model, positive, values
-        self.bound_weight, self.beta, self.alpha = bound_weight, beta, alpha
+        self.bound_weight, self.beta, self.rarity = bound_weight, beta, rarity
         self.warmup = warmup
-        self.bins, self.combine, self.positive_share = bins, combine, positive_share
+        self.positive_share = positive_share
         self.weights = SamplingWeights(rows)
         player.modules = nn.ModuleDict({"model": player.modules, "sampling": self.weights})
         self.players = {"vae": player}
@@ -122,7 +118,7 @@ class Debias:
             assert batch.labels is not None
             labels.append(batch.labels)
             theirs = batch.x[batch.labels == self.positive]
-            if self.alpha is not None and step >= RESTING_STEPS and len(theirs):
+            if self.rarity is not None and step >= RESTING_STEPS and len(theirs):
                 means.append(self.model.see(theirs)[0].float())
         theirs = torch.cat(labels) == self.positive
         self.weights.values.copy_(self._weigh(theirs, torch.cat(means) if means else None))
@@ -135,10 +131,8 @@ class Debias:
             share = count / n
         weights = torch.full((n,), (1 - share) / max(n - count, 1), dtype=torch.float64)
         if count:
-            rarity = torch.full((count,), 1 / count, dtype=torch.float64)
-            if means is not None and self.alpha is not None:
-                rarity = latent_rarity(
-                    means.cpu(), alpha=self.alpha, bins=self.bins, combine=self.combine
-                )
-            weights[theirs.cpu()] = share * rarity
+            chosen = torch.full((count,), 1 / count, dtype=torch.float64)
+            if means is not None and self.rarity is not None:
+                chosen = self.rarity(means.cpu())
+            weights[theirs.cpu()] = share * chosen
         return weights

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from latentia.data.spec import DataSpec
 from latentia.errors import UserError, nearest
+from latentia.maths.rarity import latent_rarity
 from latentia.models.debiasing import DebiasingVAE
 from latentia.nn.standardise import Standardise
 from latentia.objectives.debias import Debias
@@ -35,8 +38,13 @@ class DebiasingVAESettings(VariationalSettings):
     resample: Literal["latent", "none"] = Field(
         "latent", description="latent: draw positive examples by how rare their latents are"
     )
-    alpha: float = Field(
-        0.5, ge=0, description="smoothing of the latent histograms; large: draw evenly"
+    alpha: float | None = Field(
+        None,
+        ge=0,
+        description="smoothing of the latent histograms, large: draw evenly; none: by `effective`",
+    )
+    effective: float = Field(
+        0.25, gt=0, le=1, description="share of the positives that the weights are worth at least"
     )
     bins: int = Field(10, ge=2, description="bins of each latent histogram")
     combine: Literal["product", "max"] = Field(
@@ -74,6 +82,7 @@ def build_model(spec: DataSpec, settings: DebiasingVAESettings) -> DebiasingVAE:
     latents = (settings.resample == "latent", "resample=latent")
     bound = (settings.bound_weight > 0, "bound_weight above 0")
     acts = {"alpha": latents, "bins": latents, "combine": latents}
+    acts["effective"] = (latents[0] and settings.alpha is None, "resample=latent without alpha")
     refuse_idle(settings, {**acts, "beta": bound, "kl_warmup": bound, "likelihood": bound})
     latent, likelihood = settings.known("latent"), build_likelihood(spec, settings)
     return DebiasingVAE(
@@ -82,6 +91,17 @@ def build_model(spec: DataSpec, settings: DebiasingVAESettings) -> DebiasingVAE:
         likelihood,
         latent,
         Standardise(spec.center, spec.scale),
+    )
+
+
+def rarity_of(settings: DebiasingVAESettings) -> Callable[[Tensor], Tensor]:
+    """Sampling weights `(N,)` from latent means `(N, d)`, as the settings want them."""
+    return partial(
+        latent_rarity,
+        alpha=settings.alpha,
+        effective=settings.effective,
+        bins=settings.bins,
+        combine=settings.combine,
     )
 
 
@@ -99,9 +119,7 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: DebiasingVAESett
         bound_weight=settings.bound_weight,
         beta=settings.beta,
         warmup=settings.kl_warmup,
-        alpha=settings.alpha if settings.resample == "latent" else None,
-        bins=settings.bins,
-        combine=settings.combine,
+        rarity=rarity_of(settings) if settings.resample == "latent" else None,
         positive_share=settings.positive_share,
     )
 
