@@ -17,9 +17,8 @@ from latentia.data.spec import Dataset, DataSpec
 from latentia.data.toys import gaussians_25, two_moons
 from latentia.errors import UserError
 from latentia.metrics import tables
-from latentia.metrics.copies import copies, nearest_training
+from latentia.metrics.copies import nearest_training
 from latentia.metrics.evaluate import METRICS, evaluate
-from latentia.metrics.features import default_extractor
 from latentia.metrics.likelihood import likelihood
 from latentia.metrics.modes import known_mixture, modes
 from latentia.metrics.reconstruction import psnr, reconstruction, squared_errors
@@ -233,24 +232,6 @@ def test_nearest_training_rows_agree_with_brute_force_over_many_chunks() -> None
     assert torch.allclose(found.distance, exact.values[:, :3], atol=1e-5)
 
 
-def test_a_copier_is_flagged_and_new_samples_are_not() -> None:
-    train, test = points(normal(1500, 10, 0)), points(normal(300, 10, 1))
-    extractor = default_extractor(train)
-    honest = copies(normal(300, 10, 2), train, test, extractor)
-    assert not honest["flagged"]
-    assert honest["pixels"]["ratio"] == pytest.approx(1, abs=0.05)
-
-    copied = torch.from_numpy(train.values[:300]) + 0.01 * normal(300, 10, 3)
-    caught = copies(copied, train, test, extractor)
-    assert caught["flagged"]
-    assert caught["pixels"]["copied_share"] > 0.95
-    assert caught["features"]["ratio"] < 0.05
-    assert caught["pixels"]["test_copied_share"] == honest["pixels"]["test_copied_share"] < 0.05
-
-    one_in_five = torch.cat([copied[:60], normal(240, 10, 2)])
-    assert copies(one_in_five, train, test, extractor)["flagged"]
-
-
 def test_modes_of_the_truth_and_of_a_collapsed_model() -> None:
     truth = gaussians_25()
     drawn, _ = truth.draw(5000, np.random.default_rng(0))
@@ -279,7 +260,7 @@ def test_only_separated_toy_mixtures_have_modes_to_count() -> None:
 def test_evaluate_takes_what_model_and_data_allow() -> None:
     train, test = points(normal(300, 3, 0)), points(normal(100, 3, 1))
     found = evaluate(StandardNormal(), train, test, samples=60)
-    assert set(found) == {"likelihood", "fidelity", "copies"}
+    assert set(found) == {"likelihood", "fidelity", "memorisation"}
     assert found["fidelity"]["samples"] == 60
     assert found["likelihood"]["examples"] == 100
     text = json.dumps(found, allow_nan=False)
@@ -288,7 +269,11 @@ def test_evaluate_takes_what_model_and_data_allow() -> None:
         figures["likelihood"].pop("seconds")
     assert repeated == json.loads(json.dumps(found)) and text
 
-    assert set(evaluate(FirstValues((3,), 2), train, test)) == {"reconstruction", "latent_space"}
+    assert set(evaluate(FirstValues((3,), 2), train, test)) == {
+        "reconstruction",
+        "latent_space",
+        "memorisation",
+    }
     named = evaluate(StandardNormal(), train, test, metrics=["likelihood"], every=10)
     assert set(named) == {"likelihood"} and named["likelihood"]["examples"] == 10
 

@@ -63,14 +63,14 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_new_real_digits_score_like_real_digits(cache: Path) -> None:
     found = evaluate(Replays(UNSEEN), TRAIN, TEST, samples=440, cache_dir=cache)
-    assert set(found) == {"fidelity", "classes", "copies"}
+    assert set(found) == {"fidelity", "classes", "memorisation"}
     fidelity, classes = found["fidelity"], found["classes"]
     assert fidelity["frechet"] < 2.5 * fidelity["floor"]["frechet"]
     assert fidelity["precision"] == pytest.approx(fidelity["floor"]["precision"], abs=0.15)
     assert classes["smallest"] > 0.05 and classes["largest"] < 0.15
     assert classes["confident_share"] == pytest.approx(classes["floor"]["confident_share"], abs=0.1)
     assert classes["test_accuracy"] > 0.85
-    assert not found["copies"]["flagged"]
+    assert found["memorisation"]["verdict"] == "none"
     json.dumps(found, allow_nan=False)
 
 
@@ -91,6 +91,8 @@ def test_a_model_that_lost_classes_shows_it(cache: Path) -> None:
 
 
 def test_a_model_that_replays_training_rows_is_flagged(cache: Path) -> None:
-    found = evaluate(Replays(TRAIN), TRAIN, TEST, samples=100, metrics=["copies"], cache_dir=cache)
-    assert found["copies"]["flagged"]
-    assert found["copies"]["pixels"]["distance"] == 0
+    found = evaluate(
+        Replays(TRAIN), TRAIN, TEST, samples=100, metrics=["memorisation"], cache_dir=cache
+    )
+    assert found["memorisation"]["verdict"] == "copies"
+    assert found["memorisation"]["spaces"]["pixels"]["distance"] == 0

@@ -33,13 +33,25 @@ SECTIONS = {
         "latent",
         "traversals",
         "interpolations",
-        "copies",
+        "memorisation",
     },
-    ("autoencoder", "digits"): {"reconstructions", "latent", "traversals", "interpolations"},
-    ("gan", "digits"): {"samples", "traversals", "interpolations", "copies"},
-    ("diffusion", "digits"): {"samples", "reconstructions", "latent", "interpolations", "copies"},
-    ("vae", "two-moons:300"): {"samples", "density", "latent"},
-    ("diffusion", "two-moons:300"): {"samples", "density", "latent"},
+    ("autoencoder", "digits"): {
+        "reconstructions",
+        "latent",
+        "traversals",
+        "interpolations",
+        "memorisation",
+    },
+    ("gan", "digits"): {"samples", "traversals", "interpolations", "memorisation"},
+    ("diffusion", "digits"): {
+        "samples",
+        "reconstructions",
+        "latent",
+        "interpolations",
+        "memorisation",
+    },
+    ("vae", "two-moons:300"): {"samples", "density", "latent", "memorisation"},
+    ("diffusion", "two-moons:300"): {"samples", "density", "latent", "memorisation"},
 }
 VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect", "image"}
 

@@ -35,9 +35,9 @@ def evaluate(
     metrics: Annotated[
         list[str] | None,
         typer.Option(
-            help="likelihood, fidelity, classes, reconstruction, latents, latent_space, copies, "
-            "modes, disentanglement, ais (annealed importance sampling: slow, only when named); "
-            "again, or with commas, for more.",
+            help="likelihood, fidelity, classes, reconstruction, latents, latent_space, "
+            "memorisation, modes, disentanglement, ais (annealed importance sampling: slow, only "
+            "when named); again, or with commas, for more.",
             show_default="all that apply but ais",
         ),
     ] = None,

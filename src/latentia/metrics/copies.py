@@ -1,21 +1,39 @@
-"""Are samples copies of training examples? Nearest training rows, and what is usual for them."""
+"""Which samples are copies of training examples? Two tests, both against held-out data.
+
+Copied share. A sample that repeats a training row lies much nearer to it than to the next ones. So
+every sample gets the ratio of its nearest distance to the mean of the next ten (after Carlini et
+al. 2023, section 4.2, and the third of Yoon et al. 2023); blurred or easy samples, near to
+everything, have ratios near 1. Held-out rows say which ratio is usual for new data: 1 % of them
+lie at the threshold or below, and what samples exceed that is the copied share.
+
+Drawn to the training data. If a model copied nothing, training rows and as many held-out rows would
+be equally near to its samples (after the data-copying test of Meehan et al. 2020). The labels
+"training" and "held out" of both sets are then exchangeable, which gives the exact spread of the
+share of samples that are nearer to training rows, however unevenly samples fall.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import torch
+from scipy.stats import norm
 from torch import Tensor
 
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
-from latentia.maths.chunks import in_chunks, spread_rows
+from latentia.maths.chunks import in_chunks
 from latentia.metrics.features import FeatureExtractor
+from latentia.metrics.intervals import REPLICATES, Estimate, between_replicates, wilson
 
+NEIGHBOURS = 11
+USUAL = 0.01
+"""Share of held-out rows that a threshold lets through, where there are rows enough."""
+_AT_THE_THRESHOLD = 5
 _CHUNK = 1024
-_COPY_RATIO = 1 / 3
-_MARGIN = 0.05
+_QUERIES = 128
 
 
 @dataclass(frozen=True)
@@ -29,6 +47,49 @@ class Nearest:
 
     index: Tensor
     distance: Tensor
+
+    @property
+    def ratio(self) -> Tensor:
+        """Nearest distance over the mean of the others, `(N,)` in [0, 1]; 0 is an exact copy."""
+        others = self.distance[:, 1:].mean(1)
+        return torch.where(others > 0, self.distance[:, 0] / others.clamp_min(1e-30), 0.0)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """How many samples are copies, in one space.
+
+    Attributes:
+        share: beyond what held-out rows show, in [0, 1].
+        flagged: bool `(N,)`, samples at the threshold or below, some of them by chance.
+        threshold: of the ratio.
+        usual: share of held-out rows at the threshold or below.
+    """
+
+    share: Estimate
+    flagged: Tensor
+    threshold: float
+    usual: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Whether samples lie nearer to training rows than to held-out ones.
+
+    Attributes:
+        nearer: share of samples whose nearest row of both sets is a training row.
+        expected: that share if nothing was copied: training rows over all rows.
+        excess: (nearer − expected) / (1 − expected): 0 of new samples, 1 of copies.
+        p: probability of so large a share, or a larger one, if nothing was copied.
+        train_rows, held_out_rows: compared.
+    """
+
+    nearer: Estimate
+    expected: float
+    excess: Estimate
+    p: float
+    train_rows: int
+    held_out_rows: int
 
 
 def nearest_training(
@@ -69,74 +130,88 @@ def nearest_training(
     return Nearest(index, distance)
 
 
-def copies(
-    samples: Tensor,
-    train: Dataset,
-    test: Dataset,
-    extractor: FeatureExtractor,
-    *,
-    limit: int = 1000,
-) -> dict[str, Any]:
-    """Whether samples lie nearer to training rows than new real data does.
+def copied(samples: Nearest, held_out: Nearest) -> Copied:
+    """The share of samples that are copies, beyond what new real data shows.
 
-    A sample counts as copied when its nearest training row is less than a third as far as the
-    second nearest (Yoon et al. 2023, "Diffusion probabilistic models generalize when they fail to
-    memorize"). Real test rows give the share that chance brings, which is large in the plane.
+    Held-out rows that equal a training row do not set the threshold; they count as usual, since
+    in some tables equal rows are.
+
+    Args:
+        samples, held_out: nearest training rows of each, equally many.
+    """
+    usual = held_out.ratio[held_out.distance[:, 0] > 0]
+    if not len(usual):
+        raise UserError(
+            "Every held-out row is also in the training data, so copies cannot be told from new "
+            "samples; split the data anew, each example into one part only."
+        )
+    at = max(1, min(len(usual), max(round(USUAL * len(usual)), _AT_THE_THRESHOLD)))
+    threshold = float(usual.sort().values[at - 1])
+    flagged = samples.ratio <= threshold
+    real = wilson(int((held_out.ratio <= threshold).sum()), len(held_out.ratio))
+    made = wilson(int(flagged.sum()), len(flagged))
+    return Copied(_beyond(made, real), flagged, threshold, real.value or 0.0)
+
+
+def drawn_to_training(
+    samples: Tensor, train: Dataset, held_out: Dataset, *, to_train: Nearest, seed: int = 0
+) -> Drawn:
+    """Whether samples are nearer to training rows than to held-out rows, by their values.
+
+    Of held-out rows at most as many as training rows are taken. Not in feature space: features
+    learnt from the training rows treat them unlike new ones.
 
     Args:
         samples: `(N, …)`.
-        train, test: real data.
-        extractor: the second space that is looked at.
-        limit: samples and test rows looked at, each.
-
-    Returns:
-        `pixels` and `features`, each with `distance` and `test_distance` (medians to the nearest
-        training row), `ratio` of the two (about 1: as new as test data; near 0: copies; None where
-        test rows are themselves in the training data),
-        `copied_share` and `test_copied_share`; `flagged`: in either space the copied share
-        exceeds that of test data by over 0.05; `samples`, `test_rows`, `train_rows`, `extractor`.
-
-    Raises:
-        UserError: less than two training rows, no samples or no test rows.
+        train, held_out: real data.
+        to_train: nearest training rows of `samples`, by their values.
+        seed: of the held-out rows, the ties and the bootstrap.
     """
-    if len(train) < 2 or not len(samples) or not len(test):
-        raise UserError("Looking for copies needs samples, test rows and two training rows.")
-    asked, real = samples[:limit], test.batch(spread_rows(len(test), limit)).x
-    spaces = {
-        space: _in_space(asked, real, train, by)
-        for space, by in {"pixels": None, "features": extractor}.items()
-    }
-    return {
-        **spaces,
-        "flagged": any(
-            facts["copied_share"] > facts["test_copied_share"] + _MARGIN
-            for facts in spaces.values()
-        ),
-        "samples": len(asked),
-        "test_rows": len(real),
-        "train_rows": len(train),
-        "extractor": {"name": extractor.name, "hash": extractor.hash, "dims": extractor.dims},
-    }
+    random = np.random.default_rng(seed)
+    rows = np.sort(random.permutation(len(held_out))[: len(train)])
+    other = nearest_training(samples, held_out.subset(rows), k=1)
+    apart = (to_train.distance[:, 0] - other.distance[:, 0]).numpy()
+    ties = random.random(len(apart)) < len(train) / (len(train) + len(rows))
+    ours = (apart < 0) | ((apart == 0) & ties)
+    place = np.where(ours, to_train.index[:, 0].numpy(), len(train) + other.index[:, 0].numpy())
+    counts = np.bincount(place, minlength=len(train) + len(rows))
+    return _exchangeable(counts, len(train), random)
 
 
-def _in_space(
-    asked: Tensor, real: Tensor, train: Dataset, extractor: FeatureExtractor | None
-) -> dict[str, Any]:
-    # One pass over the training data serves both; its reading is what costs.
-    both = nearest_training(torch.cat([asked, real]), train, extractor=extractor).distance
-    ours, theirs = both[: len(asked)], both[len(asked) :]
-    distance, usual = float(ours[:, 0].median()), float(theirs[:, 0].median())
-    return {
-        "distance": distance,
-        "test_distance": usual,
-        "ratio": distance / usual if usual > 0 else None,
-        "copied_share": _copied(ours),
-        "test_copied_share": _copied(theirs),
-    }
+def _exchangeable(counts: np.ndarray, n: int, random: np.random.Generator) -> Drawn:
+    """The test from how many samples fall nearest to each row, the n training rows first."""
+    total, samples = len(counts), int(counts.sum())
+    nearer, expected = float(counts[:n].sum() / samples), n / len(counts)
+    # variance of the sum of n shares drawn without replacement out of all
+    spread = expected * (1 - expected) / (total - 1) * (total * ((counts / samples) ** 2).sum() - 1)
+    step = 0.5 / samples  # continuity
+    beyond = (nearer - expected - step) / math.sqrt(spread) if spread > 0 else 0.0
+    again = _drawn_again(counts, n, random)
+    share = between_replicates(nearer, again)
+    excess = between_replicates(
+        (nearer - expected) / (1 - expected), (again - expected) / (1 - expected)
+    )
+    p = float(norm.sf(beyond))
+    return Drawn(share, expected, excess, p, n, total - n)
 
 
-def _copied(distance: Tensor) -> float:
-    return float((distance[:, 0] <= _COPY_RATIO * distance[:, 1]).double().mean())
+def _drawn_again(counts: np.ndarray, n: int, random: np.random.Generator) -> np.ndarray:
+    """Share of samples at training rows when rows, each with its samples, are drawn again."""
+    hit = np.flatnonzero(counts)
+    weights = random.poisson(1.0, size=(REPLICATES, len(hit))) * counts[hit]
+    whole = weights.sum(1)
+    return weights[:, hit < n].sum(1) / np.maximum(whole, 1)
+
+
+def _beyond(made: Estimate, usual: Estimate) -> Estimate:
+    """(made − usual) / (1 − usual); both ends add up as Newcombe (1998, method 10) has them."""
+    assert made.value is not None and made.low is not None and made.high is not None
+    assert usual.value is not None and usual.low is not None and usual.high is not None
+    difference, room = made.value - usual.value, max(1e-9, 1 - usual.value)
+    down = math.hypot(made.value - made.low, usual.high - usual.value)
+    up = math.hypot(made.high - made.value, usual.value - usual.low)
+    ends = (difference, difference - down, difference + up)
+    return Estimate(*(min(1.0, max(0.0, end / room)) for end in ends))
 
 
 def _flat(x: Tensor, extractor: FeatureExtractor | None) -> Tensor:
@@ -145,8 +220,11 @@ def _flat(x: Tensor, extractor: FeatureExtractor | None) -> Tensor:
 
 def _nearest_of(queries: Tensor, points: Tensor, k: int) -> Nearest:
     """The k nearest of a few points; candidates by products, their distances by differences."""
-    apart = torch.cdist(queries, points, compute_mode="use_mm_for_euclid_dist")
-    index = apart.topk(min(k, len(points)), dim=1, largest=False).indices
-    exact = (queries[:, None] - points[index]).norm(dim=2)
-    distance, order = exact.sort(dim=1, stable=True)
-    return Nearest(index.gather(1, order), distance)
+    parts = []
+    for some in queries.split(_QUERIES):
+        apart = torch.cdist(some, points, compute_mode="use_mm_for_euclid_dist")
+        index = apart.topk(min(k, len(points)), dim=1, largest=False).indices
+        exact = (some[:, None] - points[index]).norm(dim=2)
+        distance, order = exact.sort(dim=1, stable=True)
+        parts.append((index.gather(1, order), distance))
+    return Nearest(*(torch.cat(columns) for columns in zip(*parts, strict=True)))

@@ -25,13 +25,13 @@ from latentia.abilities import (
 from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
 from latentia.metrics.annealed import Annealable, annealed_likelihood
-from latentia.metrics.copies import copies
 from latentia.metrics.disentanglement import POINTS, disentanglement
 from latentia.metrics.features import FeatureExtractor, default_extractor
 from latentia.metrics.fidelity import class_shares, fidelity
 from latentia.metrics.latent_space import latent_space
 from latentia.metrics.latents import latents
 from latentia.metrics.likelihood import likelihood
+from latentia.metrics.memorisation import LIMIT, memorisation
 from latentia.metrics.modes import known_mixture, modes
 from latentia.metrics.reconstruction import reconstruction
 
@@ -55,6 +55,8 @@ class Occasion:
         cache_dir: of the feature extractor.
         progress: told what goes on.
         points: rows at most that disentanglement is measured on.
+        limit: samples and held-out rows at most that copies are looked for among.
+        judged: whether memorisation looks at features, besides values.
     """
 
     model: Any
@@ -67,6 +69,8 @@ class Occasion:
     cache_dir: Path | None = None
     progress: Progress | None = None
     points: int = POINTS
+    limit: int = LIMIT
+    judged: bool = True
 
     @cached_property
     def drawn(self) -> Tensor:
@@ -83,6 +87,20 @@ class Occasion:
     def extractor(self) -> FeatureExtractor:
         return default_extractor(
             self.train, self.test, self.cache_dir, progress=self.teller("feature extractor")
+        )
+
+    @cached_property
+    def memorised(self) -> dict[str, Any]:
+        """Copies, membership and coverage, once for figures and pictures."""
+        draws = isinstance(self.model, Samples)
+        return memorisation(
+            self.model,
+            self.train,
+            self.test,
+            samples=self.drawn if draws else None,
+            extractor=self.extractor if draws and self.judged else None,
+            limit=self.limit,
+            seed=self.seed,
         )
 
     @property
@@ -134,7 +152,7 @@ def evaluate(
 
     Args:
         model: anything with abilities.
-        train: what it was trained on: reference of fidelity, baseline and copies.
+        train: what it was trained on: reference of fidelity, baseline and memorisation.
         test: held-out rows: likelihood, reconstruction and floors.
         metrics: names out of `METRICS`; None takes all that model and data allow, but for
             those that are slow (not `by_default`).
@@ -187,6 +205,11 @@ def _has_bottleneck(model: object, train: Dataset) -> bool:
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         return False
     return model.latent_dim < train.spec.dims
+
+
+def _remembers(model: object, train: Dataset) -> bool:
+    known = isinstance(model, Samples | HasElbo | HasLogProb)
+    return len(train) > 1 and (known or _has_bottleneck(model, train))
 
 
 def _classes(on: Occasion) -> dict[str, Any]:
@@ -267,11 +290,11 @@ METRICS: dict[str, Metric] = {
             seed=on.seed,
         ),
     ),
-    "copies": Metric(
-        "distance of samples to their nearest training rows, next to that of test rows",
-        "a model that samples",
-        lambda model, train: isinstance(model, Samples),
-        lambda on: copies(on.drawn, on.train, on.test, on.extractor),
+    "memorisation": Metric(
+        "copies among samples, whether training rows are told from new ones, what is missing",
+        "a model that samples, scores or restores data",
+        _remembers,
+        lambda on: on.memorised,
     ),
     "modes": Metric(
         "modes found and high-quality samples, on toy mixtures of known centres",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from latentia.metrics.intervals import Estimate
 from latentia.metrics.latents import listed
 
 Figures = Mapping[str, Any]
@@ -56,6 +57,8 @@ def words_of(name: str, facts: Figures) -> list[str]:
     """What a metric says in sentences, beside its figures: none of most."""
     if name == "ais":
         return [_LONE_CHAIN] if (facts["effective_chains"] or 0) < _FEW else []
+    if name == "memorisation":
+        return list(facts["sentences"])
     return [facts["diagnosis"], listed(facts)] if name == "latents" else []
 
 
@@ -239,23 +242,32 @@ def _latent_space(facts: Figures) -> Iterator[Line]:
         yield Line("latent_space", name, _share(share), reference, other)
 
 
-def _copies(facts: Figures) -> Iterator[Line]:
-    for space in ("pixels", "features"):
-        near, where = facts[space], "values" if space == "pixels" else "features"
-        yield Line(
-            "copies",
-            f"median distance to the nearest training row ({where})",
-            _number(near["distance"]),
-            _number(near["test_distance"]),
-            "real test data",
-        )
-        yield Line(
-            "copies",
-            f"much nearer to one training row than to any other ({where})",
-            _share(near["copied_share"]),
-            _share(near["test_copied_share"]),
-            "real test data",
-        )
+def _memorisation(facts: Figures) -> Iterator[Line]:
+    what, new = "memorisation", "real test data"
+    for space, near in facts["spaces"].items():
+        where = "values" if space == "pixels" else "features"
+        apart = (_number(near["distance"]), _number(near["test_distance"]), new)
+        yield Line(what, f"median distance to the nearest training row ({where})", *apart)
+        copied = (_interval(near["share"]), "0 %", "of new samples")
+        yield Line(what, f"copies of training rows ({where})", *copied)
+    drawn, cover = facts["drawn"], facts["coverage"]
+    if drawn is not None:
+        usual = (_share(drawn["expected"]), "by chance")
+        name = f"nearer to a training row than to {drawn['held_out_rows']:,} held-out rows"
+        yield Line(what, name, _interval(drawn["nearer"]), *usual)
+    for name, score in facts["membership"].items():
+        told = f"training told from test rows by {name} (AUC)"
+        yield Line(what, told, _interval(score, percent=False), "0.5", "by chance")
+    if cover is not None:
+        real = (_share(cover["real"]["value"]), "other test data")
+        yield Line(what, "test neighbourhoods that hold a sample", _interval(cover["share"]), *real)
+        if cover["class"] is not None:
+            name = f"of those of class {cover['class']}, the least covered"
+            yield Line(what, name, _share(cover["class_share"]))
+
+
+def _interval(estimate: Figures, percent: bool = True) -> str:
+    return Estimate(*(estimate[end] for end in ("value", "low", "high"))).shown(percent)
 
 
 def _modes(facts: Figures) -> Iterator[Line]:
@@ -292,7 +304,7 @@ _LINES = {
     "reconstruction": _reconstruction,
     "latents": _latents,
     "latent_space": _latent_space,
-    "copies": _copies,
+    "memorisation": _memorisation,
     "modes": _modes,
     "disentanglement": _disentanglement,
     "ais": _annealed,
@@ -320,9 +332,11 @@ _CONDITIONS = {
         f"{f['examples']:,} test rows, {f['pairs']:,} walks of {f['points']} points, against "
         f"{f['reference_rows']:,} training rows; {_extractor(f)}"
     ),
-    "copies": lambda f: (
-        f"{f['samples']:,} samples and {f['test_rows']:,} test rows against {f['train_rows']:,} "
-        f"training rows; {_extractor(f)}"
+    "memorisation": lambda f: (
+        (f"{f['samples']:,} samples and " if f["samples"] else "")
+        + f"{f['test_rows']:,} test rows against {f['train_rows']:,} training rows; membership by "
+        f"{f['membership_rows'][0]:,} training and {f['membership_rows'][1]:,} test rows"
+        + (f"; {_extractor(f)}" if f["extractor"] else "")
     ),
     "modes": lambda f: f"{f['samples']:,} samples",
     "disentanglement": _protocol,

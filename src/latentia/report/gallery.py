@@ -22,6 +22,7 @@ from latentia.explore.latent import (
 )
 from latentia.explore.walks import MOST_PROBED, walks
 from latentia.metrics.copies import nearest_training
+from latentia.metrics.evaluate import METRICS
 from latentia.metrics.reconstruction import pca_baseline
 from latentia.report.draw import bars, labelled_map
 from latentia.report.page import Figure, Section, Table
@@ -236,22 +237,36 @@ def _ends(subject: Subject, n: int) -> tuple[Tensor, Tensor]:
     return rows[first], rows[second]
 
 
-def copies(subject: Subject) -> Section | None:
-    """The nearest training images of some samples."""
-    if not isinstance(subject.model, Samples) or subject.spec.kind != "image":
+def memorised(subject: Subject) -> Section | None:
+    """Whether the model copies or gives away its training data, and the most alike pairs."""
+    if not METRICS["memorisation"].fits(subject.model, subject.train):
         return None
-    columns = columns_for(subject.spec)
-    asked = subject.drawn[:columns]
-    found = nearest_training(asked, subject.train, k=2)
-    near = [subject.train.batch(found.index[:, rank]).x for rank in range(found.index.shape[1])]
+    found = subject.occasion.memorised
+    section = Section("memorisation", "Does it copy or give away its training data?")
+    first, *others = found["sentences"]
+    if found["verdict"] in ("copies", "drawn"):
+        section.warnings.append(first)
+    else:
+        others.insert(0, first)
+    section.lead = " ".join(others)
+    if found["pairs"] and subject.spec.kind == "image":
+        section.figures.append(_pairs(subject, found))
+    return section
+
+
+def _pairs(subject: Subject, found: dict[str, Any]) -> Figure:
+    """The samples most like single training images, with their two nearest."""
+    chosen = found["pairs"][: columns_for(subject.spec)]
+    asked = subject.drawn[[sample for sample, _, _ in chosen]]
+    nearest = nearest_training(asked, subject.train, k=2)
+    near = [subject.train.batch(nearest.index[:, rank]).x for rank in range(nearest.index.shape[1])]
     alt = f"{len(asked)} samples, below each its two nearest training images."
     caption = (
-        f"Top: the first {len(asked)} samples. Below: the nearest and second nearest of "
-        f"{len(subject.train):,} training images, by distance of pixels."
+        f"Top: of {found['samples']:,} samples the {len(asked)} that are most like one training "
+        f"image and unlike the others. Below: the nearest and second nearest of "
+        f"{len(subject.train):,} training images, by distance of pixels. From left to right the "
+        f"distance to the nearest is {chosen[0][2]:.2f} to {chosen[-1][2]:.2f} of the mean to the "
+        f"next ten; of new real images 1 % reach {found['spaces']['pixels']['threshold']:.2f}."
     )
-    return Section(
-        "copies",
-        "Are samples copies?",
-        "A sample that equals its nearest training image, and not the second nearest, is a copy.",
-        [picture(torch.cat([asked, *near]), len(asked), alt, caption)],
-    )
+    title = "The most suspicious samples"
+    return picture(torch.cat([asked, *near]), len(asked), alt, caption, title)

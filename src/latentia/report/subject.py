@@ -22,6 +22,7 @@ from latentia.run import Run
 
 SMALL = 64
 """Images below this side are enlarged in sharp pixels."""
+_COPY_ROWS = 300  # samples that copies are looked for among, in a few seconds
 
 
 @dataclass
@@ -61,6 +62,8 @@ class Subject:
             self.test,
             samples=self.sample_count if isinstance(self.model, Samples) else 1,
             importance_samples=100 if isinstance(self.model, HasElbo) else None,
+            limit=_COPY_ROWS,
+            judged=not self.quick or self.spec.kind == "vector",
         )
         if isinstance(self.model, Samples):
             vars(occasion)["drawn"] = self.drawn  # where its cached_property looks first

@@ -10,7 +10,6 @@ import torch
 
 from latentia.abilities import HasElbo, HasLogProb, Samples
 from latentia.errors import UserError
-from latentia.metrics.copies import copies
 from latentia.metrics.evaluate import METRICS
 from latentia.metrics.latent_space import latent_space
 from latentia.metrics.reconstruction import reconstruction
@@ -25,13 +24,12 @@ TITLES = {
     "reconstruction": "Reconstruction",
     "latents": "Latents",
     "latent_space": "Continuity and completeness of the latent space",
-    "copies": "Copies of training data",
+    "memorisation": "Memorisation and leakage",
     "modes": "Modes",
     "disentanglement": "Disentanglement",
 }
-_NEED_EXTRACTOR = ("fidelity", "classes", "copies", "latent_space")
+_NEED_EXTRACTOR = ("fidelity", "classes", "latent_space")
 _SECONDS = 4.0
-_COPY_ROWS = 200
 _FACTOR_ROWS = 2000
 
 
@@ -74,7 +72,6 @@ def _measured(subject: Subject, name: str) -> dict[str, Any]:
         "reconstruction": _reconstruction,
         "latents": lambda about: about.latents,
         "latent_space": _latent_space,
-        "copies": _copies,
         "disentanglement": _disentanglement,
     }
     occasion = subject.occasion
@@ -108,11 +105,6 @@ def _latent_space(subject: Subject) -> dict[str, Any]:
     return latent_space(
         on.model, on.train, on.test, on.extractor, drawn=drawn, examples=rows, walks=rows // 3
     )
-
-
-def _copies(subject: Subject) -> dict[str, Any]:
-    on = subject.occasion
-    return copies(on.drawn, on.train, on.test, on.extractor, limit=_COPY_ROWS)
 
 
 def _disentanglement(subject: Subject) -> dict[str, Any]:

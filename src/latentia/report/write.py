@@ -27,7 +27,7 @@ SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     gallery.traversals,
     gallery.interpolations,
     verdict.metrics,
-    gallery.copies,
+    gallery.memorised,
     story.losses,
     story.skipped,
     story.again,
