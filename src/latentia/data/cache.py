@@ -1,4 +1,7 @@
-"""Pictures decoded once into a memory-mapped uint8 file, keyed by what they were decoded from."""
+"""Pictures decoded once into a memory-mapped uint8 file, keyed by what they were decoded from.
+
+Recordings are pictures, too: their log-mel spectrograms.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 
+from latentia.data.audio import Recordings, require_readers
 from latentia.data.images import (
     Header,
     Target,
@@ -27,7 +31,7 @@ from latentia.data.images import (
 )
 from latentia.data.pile import Picture, Pile
 from latentia.data.source import RowHash, Source, held_out
-from latentia.data.spec import DataOptions
+from latentia.data.spec import DataOptions, DataSpec
 from latentia.errors import UserError
 from latentia.files import read_json, write_json
 
@@ -52,15 +56,60 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "latentia"
 
 
+class Reader(Protocol):
+    """How the files of a pile become rows of one shape; pictures, or recordings."""
+
+    @property
+    def noun(self) -> str: ...
+    def header(self, stream: BinaryIO) -> Any: ...
+    def target(self, headers: Sequence[Any], options: DataOptions) -> Any: ...
+    def shape(self, target: Any) -> tuple[int, int, int]: ...
+    def pixels(self, stream: BinaryIO, target: Any) -> np.ndarray: ...
+    def facts(self, target: Any) -> dict[str, Any]: ...
+    def describe(self, target: Any) -> str: ...
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How a pile of pictures is read."""
+
+    noun: str = "images"
+
+    def header(self, stream: BinaryIO) -> Header:
+        return read_header(stream)
+
+    def target(self, headers: Sequence[Header], options: DataOptions) -> Target:
+        return choose_target(headers, options)
+
+    def shape(self, target: Target) -> tuple[int, int, int]:
+        return target.channels, target.height, target.width
+
+    def pixels(self, stream: BinaryIO, target: Target) -> np.ndarray:
+        return decode(stream, target)
+
+    def facts(self, target: Target) -> dict[str, Any]:
+        return {}
+
+    def describe(self, target: Target) -> str:
+        return f"{target.width} x {target.height} pixels"
+
+
+def reader_of(pile: Pile, like: DataSpec | None = None) -> Reader:
+    """How a pile is read; recordings as those of a run, if one is given."""
+    return Recordings(None if like is None else like.sound) if pile.sound else Pictures()
+
+
 def open_pile(
     pile: Pile,
     options: DataOptions,
     cache_dir: Path | None = None,
     strict: bool = False,
     announce: Callable[[str], None] | None = None,
+    like: DataSpec | None = None,
 ) -> Source:
     """The decoded pictures of a pile, from the cache or put there now.
 
+    Recordings become log-mel spectrograms, in the form that `like`, the facts of a run, asks for.
     Rows are train, then val, then test, each in seeded random order, so that every split is a
     contiguous piece of the map and its first rows a fair sample.
 
@@ -74,15 +123,18 @@ def open_pile(
         raise UserError(f"{pile.name} holds no images{some}.")
     if options.size is not None and options.size < 1:
         raise UserError(f"size={options.size} leaves no pixels; use 1 or more.")
-    folder = (cache_dir or default_cache_dir()) / "images" / _key(pile, options)
+    reader = reader_of(pile, like)
+    if pile.sound:
+        require_readers(pile.name, [picture.name for picture in pile.pictures])
+    folder = (cache_dir or default_cache_dir()) / "images" / _key(pile, options, reader)
     cached = _load(folder)
     if cached is None:
-        _build(pile, options, folder, strict, announce or (lambda _: None))
+        _build(pile, reader, options, folder, strict, announce or (lambda _: None))
         cached = _load(folder)
         if cached is None:
             raise UserError(f"The cache {folder} was changed while it was written; try again.")
     facts, values = cached
-    _require_readable(pile, facts["skipped"], strict)
+    _require_readable(pile, reader, facts["skipped"], strict)
     return Source(
         name=pile.name,
         values=values,
@@ -92,6 +144,7 @@ def open_pile(
         skipped=tuple((name, reason) for name, reason in facts["skipped"]),
         parts={part: slice(*ends) for part, ends in facts["parts"].items()},
         hashes=facts["hashes"],
+        sound=facts.get("sound"),
     )
 
 
@@ -108,22 +161,22 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             yield waiting.popleft().result()
 
 
-def header_of(pile: Pile, i: int) -> Header | Unreadable:
-    """The header of picture i, or why there is none."""
+def header_of(pile: Pile, i: int) -> Any:
+    """The header of picture i (a `Header` or a `Recording`), or an `Unreadable` that says why."""
     try:
         with pile.open(i) as stream:
-            return read_header(stream)
+            return reader_of(pile).header(stream)
     except Unreadable as error:
         return error
     except Exception as error:  # a broken zip member or a lost disk is one more unreadable file
         return Unreadable("damaged", str(error))
 
 
-def pixels_of(pile: Pile, i: int, target: Target) -> np.ndarray | Unreadable:
-    """The pixels of picture i, or why there are none."""
+def pixels_of(pile: Pile, i: int, target: Any) -> np.ndarray | Unreadable:
+    """The pixels of picture i, or why there are none; `target` as its reader chose it."""
     try:
         with pile.open(i) as stream:
-            return decode(stream, target)
+            return reader_of(pile).pixels(stream, target)
     except Unreadable as error:
         return error
     except Exception as error:
@@ -158,6 +211,7 @@ class _Written:
 
 def _build(
     pile: Pile,
+    reader: Reader,
     options: DataOptions,
     folder: Path,
     strict: bool,
@@ -167,14 +221,20 @@ def _build(
     with quiet_pillow():
         headers = list(in_order(lambda i: header_of(pile, i), range(len(pile.pictures))))
         broken = {i: str(h) for i, h in enumerate(headers) if isinstance(h, Unreadable)}
-        _require_readable(pile, [(pile.pictures[i].name, r) for i, r in broken.items()], strict)
-        target = choose_target([h for h in headers if isinstance(h, Header)], options)
+        listed = [(pile.pictures[i].name, reason) for i, reason in broken.items()]
+        _require_readable(pile, reader, listed, strict)
+        target = reader.target([h for h in headers if not isinstance(h, Unreadable)], options)
+        shape, n = reader.shape(target), len(headers) - len(broken)
         aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
         try:
-            _make_room(aside, pile, len(headers) - len(broken), target, announce)
-            written = _decode_all(pile, aside / "values.u8", broken, target, options.seed)
-            _require_readable(pile, written.skipped, strict)
-            write_json(aside / "facts.json", _facts(written, target))
+            _make_room(aside, pile.name, n * int(np.prod(shape)))
+            announce(
+                f"Decoding {n:,} {reader.noun} of {pile.name} once to {reader.describe(target)}: "
+                f"takes {_size(n * int(np.prod(shape)))} in {aside.parent}."
+            )
+            written = _decode_all(pile, aside / "values.u8", broken, target, shape, options.seed)
+            _require_readable(pile, reader, written.skipped, strict)
+            write_json(aside / "facts.json", {**_facts(written, shape), **reader.facts(target)})
             if _load(folder) is None:  # else another process was faster, with the same rows
                 shutil.rmtree(folder, ignore_errors=True)
                 aside.rename(folder)
@@ -187,24 +247,17 @@ def _build(
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _make_room(
-    aside: Path, pile: Pile, n: int, target: Target, announce: Callable[[str], None]
-) -> None:
-    """Say what the cache takes, and refuse before the disk is full."""
+def _make_room(aside: Path, name: str, need: int) -> None:
+    """Make the cache entry's folder, and refuse before the disk is full; `need` in bytes."""
     for left in [aside, *_abandoned(aside.parent)]:
         shutil.rmtree(left, ignore_errors=True)
     aside.mkdir(parents=True)
-    need = n * target.channels * target.height * target.width
     free = shutil.disk_usage(aside).free
     if need + _SPARE_BYTES > free:
         raise UserError(
-            f"Decoding {pile.name} takes {_size(need)} in {aside.parent}, where {_size(free)} are "
+            f"Decoding {name} takes {_size(need)} in {aside.parent}, where {_size(free)} are "
             "free; choose a smaller size, or another disk by LATENTIA_CACHE."
         )
-    announce(
-        f"Decoding {n:,} images of {pile.name} once to {target.width} x {target.height} pixels: "
-        f"takes {_size(need)} in {aside.parent} ({_size(free)} free)."
-    )
 
 
 def _abandoned(folder: Path) -> list[Path]:
@@ -214,10 +267,14 @@ def _abandoned(folder: Path) -> list[Path]:
 
 
 def _decode_all(
-    pile: Pile, path: Path, broken: dict[int, str], target: Target, seed: int
+    pile: Pile,
+    path: Path,
+    broken: dict[int, str],
+    target: Any,
+    shape: tuple[int, int, int],
+    seed: int,
 ) -> _Written:
     written = _Written(skipped=[(pile.pictures[i].name, reason) for i, reason in broken.items()])
-    shape = (target.channels, target.height, target.width)
     whole, n = RowHash(shape), 0
     with path.open("wb") as file:
         for part, order in arranged(pile.pictures, seed).items():
@@ -254,11 +311,11 @@ def arranged(pictures: Sequence[Picture], seed: int) -> dict[str, list[int]]:
     return {part: rows for part, rows in by_part.items() if rows}
 
 
-def _facts(written: _Written, target: Target) -> dict[str, Any]:
+def _facts(written: _Written, shape: tuple[int, int, int]) -> dict[str, Any]:
     known = sorted({label for label in written.labels if label is not None})
     codes = {label: code for code, label in enumerate(known)}
     return {
-        "shape": [len(written.names), target.channels, target.height, target.width],
+        "shape": [len(written.names), *shape],
         "parts": written.parts,
         "hashes": written.hashes,
         "classes": known,
@@ -280,22 +337,26 @@ def _load(folder: Path) -> tuple[dict[str, Any], np.ndarray] | None:
         return None
 
 
-def _require_readable(pile: Pile, skipped: Sequence[Sequence[str]], strict: bool) -> None:
+def _require_readable(
+    pile: Pile, reader: Reader, skipped: Sequence[Sequence[str]], strict: bool
+) -> None:
     bad, n = len(skipped), len(pile.pictures)
     if not bad or (bad < n and not strict and bad <= MOST_UNREADABLE * n):
         return
     some = "; ".join(f"{name} ({reason})" for name, reason in skipped[:3])
     rule = "none may be with strict" if strict else f"at most {MOST_UNREADABLE:.0%} may be"
     raise UserError(
-        f"{bad} of {n} images of {pile.name} are unreadable and {rule}: {some}"
+        f"{bad} of {n} {reader.noun} of {pile.name} are unreadable and {rule}: {some}"
         f"{'; …' if bad > 3 else ''}. `latentia data check` lists them all; mend or remove them."
     )
 
 
-def _key(pile: Pile, options: DataOptions) -> str:
+def _key(pile: Pile, options: DataOptions, reader: Reader) -> str:
     digest = hashlib.sha256(f"latentia image cache {_VERSION}".encode())
     chosen = (options.size, options.channels, options.background, options.seed)
     digest.update(repr(chosen).encode())
+    if pile.sound:
+        digest.update(repr(reader).encode())
     for picture in pile.pictures:
         digest.update(f"\n{picture.name}\0{picture.stamp}\0{picture.part}".encode())
     return digest.hexdigest()[:32]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from latentia.data.audio import Recording, oddities, read_samples, require_readers
 from latentia.data.cache import (
     DEFAULT_SIDE,
     MOST_UNREADABLE,
@@ -38,7 +39,7 @@ class CheckReport:
 
     Attributes:
         source: how the user called the data.
-        kind: "image files", "images" (an array), "vectors" or "table rows".
+        kind: "image files", "sound files", "images" (an array), "vectors" or "table rows".
         examples: files that claim to be images, or rows.
         readable: those that can be used.
         problems: number of examples by kind of oddity; kinds that do not occur are left out.
@@ -46,17 +47,17 @@ class CheckReport:
         duplicates: groups of files, or of row numbers, with the same content.
         leaked: groups of duplicates that lie in both the train and the test split, be they
             native or held out with the options' seed.
-        modes: number of files by Pillow's pixel type.
-        sizes: number of examples by "width x height" (upright).
+        modes: number of files by Pillow's pixel type, or by the form of their samples.
+        sizes: number of examples by "width x height" (upright), or by length.
         classes: number of examples by class.
         parts: number of examples by native split.
-        others: files that do not claim to be images.
+        others: files that do not claim to be images, or recordings.
         columns: constant columns, and columns with missing or infinite values, of vectors.
         table: what each column of a table is, in words.
     """
 
     source: str
-    kind: Literal["image files", "images", "vectors", "table rows"]
+    kind: Literal["image files", "sound files", "images", "vectors", "table rows"]
     examples: int
     readable: int
     problems: dict[str, int] = field(default_factory=dict)
@@ -114,6 +115,8 @@ class _Seen:
 
 
 def _check_pile(pile: Pile, options: DataOptions) -> CheckReport:
+    if pile.sound:
+        return _check_recordings(pile, options)
     target = Target(DEFAULT_SIDE, DEFAULT_SIDE, 3, parse_colour(options.background))
     with quiet_pillow():
         seen = list(in_order(lambda i: _look(pile, i, target), range(len(pile.pictures))))
@@ -137,6 +140,59 @@ def _check_pile(pile: Pile, options: DataOptions) -> CheckReport:
         parts=_counted(p.part for p in pile.pictures if p.part),
         others=pile.others,
     )
+
+
+@dataclass(frozen=True)
+class _Heard:
+    header: Recording | None
+    fault: Unreadable | None
+    odd: tuple[str, ...]
+    digest: str
+
+
+def _check_recordings(pile: Pile, options: DataOptions) -> CheckReport:
+    names = [p.name for p in pile.pictures]
+    require_readers(pile.name, names)
+    heard = list(in_order(lambda i: _listen(pile, i), range(len(names))))
+    headers = [h.header for h in heard if h.header is not None]
+    bad = {i: h.fault for i, h in enumerate(heard) if h.fault}
+    twins = _groups([h.digest for h in heard])
+    rates = [h.rate for h in headers]
+    counts = {
+        **{f"unreadable: {kind}": n for kind, n in Counter(f.fault for f in bad.values()).items()},
+        "duplicates": sum(len(group) - 1 for group in twins),
+        **Counter(odd for h in heard for odd in h.odd),
+        "of other rates": _less_common(rates),
+        "not recordings": len(pile.others),
+    }
+    return CheckReport(
+        source=pile.name,
+        kind="sound files",
+        examples=len(heard),
+        readable=len(heard) - len(bad),
+        problems={kind: n for kind, n in counts.items() if n},
+        unreadable=tuple((names[i], str(fault)) for i, fault in bad.items()),
+        duplicates=tuple(tuple(names[i] for i in group) for group in twins),
+        leaked=_leaked(arranged(pile.pictures, options.seed), len(heard), twins),
+        modes=_counted(h.words for h in headers),
+        sizes=_counted(f"{h.seconds:.1f} s" for h in headers),
+        classes=_counted(p.label for p in pile.pictures if p.label is not None),
+        parts=_counted(p.part for p in pile.pictures if p.part),
+        others=pile.others,
+    )
+
+
+def _listen(pile: Pile, i: int) -> _Heard:
+    header, digest = header_of(pile, i), _file_digest(pile, i)
+    if isinstance(header, Unreadable):
+        return _Heard(None, header, (), digest)
+    try:
+        with pile.open(i) as stream:
+            return _Heard(header, None, tuple(oddities(read_samples(stream)[0])), digest)
+    except Unreadable as fault:
+        return _Heard(None, fault, (), digest)
+    except Exception as error:  # a broken zip member, a lost disk
+        return _Heard(None, Unreadable("damaged", str(error)), (), digest)
 
 
 def _look(pile: Pile, i: int, target: Target) -> _Seen:

@@ -32,7 +32,7 @@ _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
-Fault = Literal["empty", "not an image", "truncated", "damaged", "too large"]
+Fault = Literal["empty", "not an image", "not a recording", "truncated", "damaged", "too large"]
 
 
 class Unreadable(Exception):

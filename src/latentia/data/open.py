@@ -41,15 +41,16 @@ def open_data(
     Args:
         source: a built-in name (`digits`, `sprites[:N][@SIZE]`, `two-moons[:N]`, `rings[:N]`,
             `gaussians-25[:N]`), an IDX file or folder (MNIST layout), an .npz or .npy file, a
-            folder or zip of images (sub-folders are classes; train/ and test/ are splits), a table
-            (.csv, .tsv, .parquet),
+            folder or zip of images (sub-folders are classes; train/ and test/ are splits), a
+            folder or zip of recordings (likewise; seen as log-mel spectrograms), a table (.csv,
+            .tsv, .parquet),
             `hf:owner/name`, an array, or a data set, which is returned as it is.
         split: "train", "test" or "all". A source with a test split of its own uses it; of others
             a seeded tenth is held out. "all" is in the source's order, but that of image folders
             is train, then test.
         options: how rows are made.
-        like: what a run was trained on: tables are then encoded with the facts it kept, and not
-            by what they hold themselves.
+        like: what a run was trained on: tables are then encoded, and recordings cut and resampled,
+            by the facts it kept and not by what they hold themselves.
         cache_dir: where decoded images are kept; default `$LATENTIA_CACHE`, else the platform's.
         strict: refuse a folder with any unreadable image.
         announce: told in advance what disk a cache takes.
@@ -63,7 +64,7 @@ def open_data(
         raise UserError(f"There is no split {split!r}; {nearest(split, ('train', 'test', 'all'))}")
     found = find(source, options, like)
     if isinstance(found, Pile):
-        found = open_pile(found, options, cache_dir, strict, announce)
+        found = open_pile(found, options, cache_dir, strict, announce, like)
     return finish(found, split, options)
 
 
@@ -86,6 +87,9 @@ def find(
         raise UserError(f"The run was trained on the table {like.name}; give a table like it.")
     if options.label is not None and not table:
         raise UserError(f"label={options.label!r} names a column of a table; {source} is none.")
+    if like is not None and isinstance(found, Pile) and found.sound != (like.sound is not None):
+        what = "recordings" if found.sound else "pictures"
+        raise UserError(f"{found.name} holds {what}, but the run was trained on others.")
     return found
 
 
@@ -149,8 +153,8 @@ def _at_path(name: str) -> Source | Pile:
     if is_idx_file(path):
         return open_idx(path, name)
     raise UserError(
-        f"{name} is of no kind known here: data is a folder or zip of images, IDX, .npz, .npy, "
-        f".csv, .tsv, .parquet, hf:owner/name, or one of {', '.join(BUILT_IN)}."
+        f"{name} is of no kind known here: data is a folder or zip of images or recordings, IDX, "
+        f".npz, .npy, .csv, .tsv, .parquet, hf:owner/name, or one of {', '.join(BUILT_IN)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""A pile of encoded pictures: a folder, a zip, a hub data set. Listed, not yet decoded."""
+"""A pile of encoded pictures or recordings: a folder, a zip, a hub data set. Not yet decoded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from latentia.data.audio import SUFFIXES as SOUNDS
 from latentia.data.images import MAX_FILE_BYTES, SUFFIXES, Unreadable
 from latentia.errors import UserError
 
@@ -44,16 +45,18 @@ class Pile:
         pictures: files that should be pictures, by name.
         open: the bytes of picture i; raises `Unreadable` or OSError.
         others: files that do not claim to be pictures.
+        sound: the "pictures" are recordings, to be read as log-mel spectrograms.
     """
 
     name: str
     pictures: tuple[Picture, ...]
     open: Callable[[int], BinaryIO]
     others: tuple[str, ...] = ()
+    sound: bool = False
 
 
 def list_folder(path: Path, name: str) -> Pile:
-    """The pictures below a folder, hidden files left out."""
+    """The pictures below a folder, or the recordings where they are more; no hidden files."""
     found: list[tuple[str, str]] = []
     for base, folders, files in os.walk(path):
         folders[:] = [f for f in folders if not _is_junk(f)]
@@ -63,12 +66,12 @@ def list_folder(path: Path, name: str) -> Pile:
                 facts = whole.stat() if whole.exists() else None  # a dangling link has none
                 stamp = f"{facts.st_size}:{facts.st_mtime_ns}" if facts else "gone"
                 found.append((whole.relative_to(path).as_posix(), stamp))
-    pictures, others = _sorted_out(found)
-    return Pile(name, pictures, lambda i: (path / pictures[i].name).open("rb"), others)
+    pictures, others, sound = _sorted_out(found)
+    return Pile(name, pictures, lambda i: (path / pictures[i].name).open("rb"), others, sound)
 
 
 def list_zip(path: Path, name: str) -> Pile:
-    """The pictures in a zip, read in place.
+    """The pictures in a zip, or the recordings where they are more, read in place.
 
     Raises:
         UserError: not a zip, or locked with a password.
@@ -85,7 +88,7 @@ def list_zip(path: Path, name: str) -> Pile:
     if any(m.flag_bits & 1 for m in members.values()):
         raise UserError(f"{path} is locked with a password; unpack it and give the folder.")
     found = [(n, f"{m.file_size}:{m.CRC}") for n, m in members.items()]
-    pictures, others = _sorted_out(found)
+    pictures, others, sound = _sorted_out(found)
 
     def read(i: int) -> BinaryIO:
         member = members[pictures[i].name]
@@ -93,7 +96,7 @@ def list_zip(path: Path, name: str) -> Pile:
             raise Unreadable("too large", f"unpacks to {member.file_size / 1e6:.0f} MB")
         return BytesIO(archive.read(member))
 
-    return Pile(name, pictures, read, others)
+    return Pile(name, pictures, read, others, sound)
 
 
 def place(names: Sequence[str]) -> list[tuple[str, str | None]]:
@@ -121,13 +124,19 @@ def place(names: Sequence[str]) -> list[tuple[str, str | None]]:
     return list(zip(parts, labels, strict=True))
 
 
-def _sorted_out(found: list[tuple[str, str]]) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
+def _sorted_out(
+    found: list[tuple[str, str]],
+) -> tuple[tuple[Picture, ...], tuple[str, ...], bool]:
+    """What is claimed to be pictures or recordings, whichever are more; the rest; which it is."""
     found = sorted(found)
-    claimed = [(n, s) for n, s in found if PurePosixPath(n).suffix.lower() in SUFFIXES]
-    others = tuple(n for n, _ in found if PurePosixPath(n).suffix.lower() not in SUFFIXES)
+    endings = [PurePosixPath(name).suffix.lower() for name, _ in found]
+    sound = sum(e in SOUNDS for e in endings) > sum(e in SUFFIXES for e in endings)
+    wanted = SOUNDS if sound else SUFFIXES
+    claimed = [pair for pair, ending in zip(found, endings, strict=True) if ending in wanted]
+    others = tuple(n for (n, _), e in zip(found, endings, strict=True) if e not in wanted)
     placed = place([n for n, _ in claimed])
     pictures = (Picture(n, s, *where) for (n, s), where in zip(claimed, placed, strict=True))
-    return tuple(pictures), others
+    return tuple(pictures), others, sound
 
 
 def _below_common(folders: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
