@@ -14,13 +14,16 @@ import torch
 from torch import nn
 
 from latentia.abilities import Decodes, Encodes, Samples
+from latentia.data.columns import columns_for
 from latentia.data.open import open_data
 from latentia.data.pictures import save_grid
 from latentia.data.spec import Dataset
-from latentia.data.stream import Stream
-from latentia.errors import UserError
+from latentia.data.stream import Stream, sampling_edges
+from latentia.errors import UserError, nearest
 from latentia.files import write_text
+from latentia.game import Objective, Resamples
 from latentia.recipes.base import parse_settings
+from latentia.recipes.exposure import exposed
 from latentia.recipes.registry import family as family_named
 from latentia.recipes.registry import recipe
 from latentia.run import (
@@ -53,6 +56,8 @@ def fit(
     out: str | Path | None = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
+    weights: str | Path | np.ndarray | None = None,
+    outliers: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
     strict: bool = False,
@@ -67,6 +72,11 @@ def fit(
         out: the run folder; `runs/<model>-<data>-<n>` where None.
         seed: of weights, batches and noise.
         settings: of the family; `latentia models NAME` lists them.
+        weights: how often to show each row: a CSV with the columns name and weight, as an audit
+            writes it, or `(N,)` for the rows of the training split. Rows are then drawn with
+            replacement.
+        outliers: examples that are known to be strange, anything `open_data` reads: the model is
+            taught to find them less likely than the data (Hendrycks et al. 2019; family vae).
         resume: go on with the run in `out`, with its own recipe and what is left of its budget.
         device: "auto", "cpu", "cuda" or "mps".
         strict: refuse data with any unreadable file.
@@ -87,10 +97,13 @@ def fit(
             run, dataset = _reopened(data, out, minutes, examples, strict, silent)
         else:
             budget = chosen_budget(minutes, examples)
-            run, dataset = plan(data, model, budget, out, seed, settings or {}, strict, silent)
+            run, dataset = plan(
+                data, model, budget, out, seed, settings or {}, strict, silent, weights, outliers
+            )
+            drawn = None if weights is None else weights_of(dataset, weights)
             barrier()  # every process has chosen its folder before the first one makes it
             if rank == 0:
-                _claim(run, dataset)
+                _claim(run, dataset, drawn)
         barrier()
         _train(run, dataset, where, resume, rank, world, silent)
     return run
@@ -112,6 +125,8 @@ def plan(
     chosen: Mapping[str, Any],
     strict: bool = False,
     quiet: bool = True,
+    weights: str | Path | np.ndarray | None = None,
+    outliers: str | Path | None = None,
 ) -> tuple[Run, Dataset]:
     """What a fit would do: its run, not yet written anywhere, and its opened training data.
 
@@ -128,6 +143,10 @@ def plan(
     if len(dataset) < 2:
         raise UserError(f"{dataset.spec.name} has {len(dataset)} examples to train on: too few.")
     source = describe_source(data)
+    beside = {
+        "weights": describe_source(weights) if isinstance(weights, str | Path) else "",
+        "outliers": describe_source(outliers) if outliers is not None else "",
+    }
     run = Run(
         folder=Path(out) if out is not None else free_folder(model, source),
         family=model,
@@ -138,12 +157,13 @@ def plan(
         seed=seed,
         budget=budget,
         versions=current_versions(),
-        command=command_line(source, model, budget, seed, chosen),
+        command=command_line(source, model, budget, seed, chosen, beside),
+        outliers=beside["outliers"],
     )
     return run, dataset
 
 
-def _claim(run: Run, dataset: Dataset) -> None:
+def _claim(run: Run, dataset: Dataset, weights: np.ndarray | None = None) -> None:
     """Make the run folder this run's own."""
     if (run.folder / RECIPE_FILE).exists():
         raise UserError(
@@ -151,9 +171,15 @@ def _claim(run: Run, dataset: Dataset) -> None:
         )
     if run.folder.exists() and not run.folder.is_dir():
         raise UserError(f"{run.folder} is a file; choose another --out.")
-    run.build()  # settings that do not go together are refused before anything is written
+    # what does not go together is refused before anything is written
+    _, objective = build_game(run, torch.device("cpu"))
+    if weights is not None:
+        _require_weighable(run, objective)
+        sampling_edges(weights, dataset)
     run.folder.mkdir(parents=True, exist_ok=True)
     run.write()
+    if weights is not None:
+        run.keep_weights(weights)
     if dataset.skipped:
         lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
         write_text(run.folder / SKIPPED_FILE, lines)
@@ -217,14 +243,12 @@ def build_trainer(
     display: Display | None = None,
 ) -> Trainer:
     """The trainer of a run: model and players with fresh weights from the run's seed."""
-    model = run.build().to(device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seed + 1)
-        objective = recipe(run.family).build_objective(model, run.spec, run.settings)
-    for player in objective.players.values():
-        player.modules.to(device)
+    model, objective = build_game(run, device)
     settings, batch_size = run.settings, run.settings.known("batch_size")
-    stream = Stream(dataset, batch_size, run.seed, str(device), flip=settings.flip)
+    weights = run.weights()
+    if weights is not None:
+        _require_weighable(run, objective)
+    stream = Stream(dataset, batch_size, run.seed, str(device), flip=settings.flip, weights=weights)
     return Trainer(
         model,
         objective,
@@ -240,6 +264,52 @@ def build_trainer(
         preview=lambda tenth, raw, average: save_previews(run, dataset, tenth, raw, average),
         display=display,
     )
+
+
+def build_game(run: Run, device: torch.device) -> tuple[nn.Module, Objective]:
+    """The model of a run and the game it is trained with, fresh from the run's seed.
+
+    Raises:
+        UserError: settings that do not go together, or outliers that do not fit.
+    """
+    model = run.build().to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed + 1)
+        objective = recipe(run.family).build_objective(model, run.spec, run.settings)
+    if run.outliers:
+        batch_size, flip = run.settings.known("batch_size"), run.settings.flip
+        strange = Stream(run.data("all", run.outliers), batch_size, run.seed, str(device), flip)
+        objective = exposed(objective, model, run.spec, strange)
+    for player in objective.players.values():
+        player.modules.to(device)
+    return model, objective
+
+
+def _require_weighable(run: Run, objective: Objective) -> None:
+    if isinstance(objective, Resamples):
+        raise UserError(
+            f"The family '{run.family}' chooses itself how often it shows each example; "
+            "leave the weights out."
+        )
+
+
+def weights_of(dataset: Dataset, weights: str | Path | np.ndarray) -> np.ndarray:
+    """Sampling weights of the rows, float64 `(N,)`, from a table or an array.
+
+    Raises:
+        UserError: no table, or none with a weight for every row.
+    """
+    if isinstance(weights, np.ndarray):
+        return np.asarray(weights, np.float64)
+    columns = columns_for(dataset, weights)
+    if "weight" not in columns.values:
+        raise UserError(
+            f"{weights} has no column 'weight'; {nearest('weight', tuple(columns.values))}"
+        )
+    found = columns.values["weight"]
+    if "weight" in columns.classes:  # whole numbers are read as classes
+        found = np.array([float(word) for word in columns.classes["weight"]])[found]
+    return found
 
 
 def save_previews(

@@ -6,6 +6,7 @@ train.pt           all that resuming needs (plain tensors and numbers)
 metrics.jsonl      the diary: losses, rates
 previews/          sample grids at each tenth of the budget
 skipped.txt        unreadable files of the data, where there were any
+sampling.safetensors  how often each example is shown, where that was given
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from latentia.data.open import open_data
 from latentia.data.spec import DataOptions, Dataset, DataSpec
 from latentia.errors import UserError
-from latentia.files import read_json, write_json
+from latentia.files import read_json, write_aside, write_json
 from latentia.recipes.base import CommonSettings, parse_settings
 from latentia.recipes.registry import recipe
 from latentia.training.budget import Budget
@@ -39,6 +40,7 @@ from latentia.training.log import read_rows
 RECIPE_FILE = "recipe.json"
 PREVIEWS = "previews"
 SKIPPED_FILE = "skipped.txt"
+WEIGHTS_FILE = "sampling.safetensors"
 FORMAT = 1
 VERSIONED = ("latentia", "torch", "numpy", "pillow", "scikit-learn")
 
@@ -58,6 +60,7 @@ class Run:
         budget: minutes or examples.
         versions: of Python and the libraries at training time.
         command: how to repeat it.
+        outliers: what the user called examples that are known to be strange; "" for none.
     """
 
     folder: Path
@@ -70,6 +73,7 @@ class Run:
     budget: Budget
     versions: dict[str, str]
     command: str
+    outliers: str = ""
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -98,6 +102,7 @@ class Run:
                 budget=Budget(**facts["budget"]),
                 versions=facts["versions"],
                 command=facts["command"],
+                outliers=facts.get("outliers", ""),
             )
         except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as problem:
             raise UserError(
@@ -121,6 +126,7 @@ class Run:
             "budget": self.budget.to_json(),
             "versions": self.versions,
             "command": self.command,
+            **({"outliers": self.outliers} if self.outliers else {}),
         }
         write_json(self.folder / RECIPE_FILE, facts)
 
@@ -162,6 +168,25 @@ class Run:
     def resumable(self) -> bool:
         """Whether there is a saved state."""
         return (self.folder / STATE_FILE).is_file()
+
+    def keep_weights(self, weights: np.ndarray) -> None:
+        """Write how often each training row is to be shown, `(N,)`."""
+        tensor = torch.from_numpy(np.ascontiguousarray(weights, np.float64))
+        write_aside(self.folder / WEIGHTS_FILE, lambda aside: save_file({"weights": tensor}, aside))
+
+    def weights(self) -> np.ndarray | None:
+        """How often each training row is shown, float64 `(N,)`; None where all are alike.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = self.folder / WEIGHTS_FILE
+        if not path.is_file():
+            return None
+        try:
+            return load_file(path)["weights"].numpy()
+        except (SafetensorError, KeyError, OSError) as problem:
+            raise UserError(f"{path} is damaged; start the run anew.") from problem
 
     def previews(self) -> list[Path]:
         """Sample grids in order of time."""
@@ -217,9 +242,14 @@ def current_versions() -> dict[str, str]:
 
 
 def command_line(
-    source: str, family: str, budget: Budget, seed: int, chosen: Mapping[str, Any]
+    source: str,
+    family: str,
+    budget: Budget,
+    seed: int,
+    chosen: Mapping[str, Any],
+    beside: Mapping[str, str],
 ) -> str:
-    """The command that repeats a run."""
+    """The command that repeats a run; `beside` holds further options, "" for those not given."""
     (unit, amount), *_ = budget.to_json().items()
     parts = ["latentia", "fit", source or "DATA", "--model", family, f"--{unit}", f"{amount:g}"]
     if unit == "examples":
@@ -227,6 +257,8 @@ def command_line(
     parts += ["--seed", str(seed)]
     for key, value in chosen.items():
         parts += ["--set", f"{key}={value}"]
+    for option, value in beside.items():
+        parts += [f"--{option}", value] if value else []
     return shlex.join(parts)
 
 

@@ -34,6 +34,17 @@ DataArg = Annotated[
 SplitOption = Annotated[str, typer.Option(help="Rows of DATA: train, test or all.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="A setting of the family; again for more. `latentia models NAME` lists them.",
+        show_default="none",
+    ),
+]
+QuietFlag = Annotated[bool, typer.Option("--quiet", help="No progress while training.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

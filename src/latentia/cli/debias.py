@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latentia.cli.common import DeviceOption, JsonFlag, SeedOption, examples, pairs, print_json, say
+from latentia.cli.common import (
+    DeviceOption,
+    JsonFlag,
+    QuietFlag,
+    SeedOption,
+    SetOption,
+    examples,
+    pairs,
+    print_json,
+    say,
+)
 from latentia.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -72,19 +82,10 @@ def debias(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each model, to see the chance.")] = 1,
     seed: SeedOption = 0,
-    choices: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="KEY=VALUE",
-            help="A setting of the family debiasing-vae; again for more.",
-            show_default="none",
-        ),
-    ] = None,
+    choices: SetOption = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder.")] = Path("runs/debias"),
     device: DeviceOption = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress while training.")] = False,
+    quiet: QuietFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """A classifier that does not neglect what its data hold little of, beside a plain one.

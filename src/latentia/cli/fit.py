@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latentia.cli.common import DataArg, DeviceOption, SeedOption, examples, pairs, print_json, say
+from latentia.cli.common import (
+    DataArg,
+    DeviceOption,
+    SeedOption,
+    SetOption,
+    examples,
+    pairs,
+    print_json,
+    say,
+)
 from latentia.errors import UserError
 from latentia.recipes.registry import FAMILIES
 
@@ -48,15 +57,18 @@ def fit(
         typer.Option("--out", "-o", help="The run folder.", show_default="runs/MODEL-DATA-N"),
     ] = None,
     seed: SeedOption = 0,
-    choices: Annotated[
-        list[str] | None,
+    choices: SetOption = None,
+    weights: Annotated[
+        Path | None,
         typer.Option(
-            "--set",
-            "-s",
-            metavar="KEY=VALUE",
-            help="A setting of the family; again for more. `latentia models NAME` lists them.",
-            show_default="none",
+            help="CSV of how often to show each file, with columns name and weight, as "
+            "`latentia audit` writes it.",
+            show_default="all alike",
         ),
+    ] = None,
+    outliers: Annotated[
+        str | None,
+        typer.Option(help="Data known to be strange, to be found unlikely.", show_default="none"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     dry_run: Annotated[
@@ -74,8 +86,14 @@ def fit(
     chosen = pairs(choices or [])
     if resume and chosen:
         raise UserError("A resumed run keeps its settings: leave out --set, or start a new run.")
+    if resume and (weights or outliers):
+        raise UserError("A resumed run keeps its --weights and --outliers: leave them out.")
     if dry_run:
-        print_json(_planned(data, model, minutes, examples, out, seed, chosen, device, strict))
+        print_json(
+            _planned(
+                data, model, minutes, examples, out, seed, chosen, device, strict, weights, outliers
+            )
+        )
         return
     from latentia.fitting import fit as train
 
@@ -87,6 +105,8 @@ def fit(
         out=out,
         seed=seed,
         settings=chosen,
+        weights=weights,
+        outliers=outliers,
         resume=resume,
         device=device,
         strict=strict,
@@ -114,13 +134,17 @@ def _planned(
     chosen: dict[str, str],
     device: str,
     strict: bool,
+    weights: Path | None,
+    outliers: str | None,
 ) -> dict[str, Any]:
     from latentia.fitting import chosen_budget, plan
     from latentia.training.device import resolve_device
 
     where = resolve_device(device)
     budget = chosen_budget(minutes, examples)
-    run, _ = plan(data, model, budget, out, seed, chosen, strict)
+    run, _ = plan(
+        data, model, budget, out, seed, chosen, strict, weights=weights, outliers=outliers
+    )
     return {
         "family": run.family,
         "settings": run.settings.model_dump(mode="json"),

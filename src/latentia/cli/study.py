@@ -12,7 +12,9 @@ from latentia.cli.common import (
     DataArg,
     DeviceOption,
     JsonFlag,
+    QuietFlag,
     SeedOption,
+    SetOption,
     examples,
     pairs,
     print_json,
@@ -38,17 +40,6 @@ ExamplesOption = Annotated[
     int | None,
     typer.Option(help="Budget in examples seen by each model.", show_default="by --minutes"),
 ]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        metavar="KEY=VALUE",
-        help="A setting of the family, the same for all; again for more.",
-        show_default="none",
-    ),
-]
-QuietFlag = Annotated[bool, typer.Option("--quiet", help="No progress while training.")]
 Number = TypeVar("Number", int, float)
 
 

@@ -78,18 +78,9 @@ class Stream:
         """From now on draw each row as often as its weight `(N,)` says.
 
         Raises:
-            UserError: another number of weights, a negative or non-finite one, or none above 0.
+            UserError: as `sampling_edges`.
         """
-        weights = np.asarray(weights, np.float64)
-        if weights.shape != (len(self._dataset),):
-            raise UserError(
-                f"{self._dataset.spec.name} has {len(self._dataset)} rows to draw, but there are "
-                f"sampling weights of shape {weights.shape}; give one for each row."
-            )
-        if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-            raise UserError("Sampling weights must be finite, 0 or more, and not all 0.")
-        edges = np.cumsum(weights)
-        self._edges, self._ahead = edges / edges[-1], None
+        self._edges, self._ahead = sampling_edges(weights, self._dataset), None
 
     def sweep(self) -> Iterator[Batch]:
         """Every row once, in order, unmirrored."""
@@ -187,6 +178,24 @@ class Stream:
         unique, places = np.unique(index.numpy(), return_inverse=True)
         rows = torch.from_numpy(self._dataset.values[unique][places])
         return rows.pin_memory() if self.device.type == "cuda" else rows
+
+
+def sampling_edges(weights: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Cumulated sampling probabilities of the rows, float64 `(N,)`.
+
+    Raises:
+        UserError: another number of weights, a negative or non-finite one, or none above 0.
+    """
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != (len(dataset),):
+        raise UserError(
+            f"{dataset.spec.name} has {len(dataset)} rows to draw, but there are sampling "
+            f"weights of shape {weights.shape}; give one for each row."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise UserError("Sampling weights must be finite, 0 or more, and not all 0.")
+    edges = np.cumsum(weights)
+    return edges / edges[-1]
 
 
 def _owned(values: np.ndarray) -> Tensor:
