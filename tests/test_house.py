@@ -22,7 +22,7 @@ TABLE = ("<!-- families: begin -->", "<!-- families: end -->")
 
 BASE = {"errors", "files", "seeds", "precision", "latentia"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "latentia": {"errors", "data", "fitting", "run"},
+    "latentia": {"errors", "data", "fitting", "run", "detection"},
     "errors": set(),
     "files": set(),
     "seeds": set(),

@@ -13,13 +13,15 @@ from latentia.errors import UserError
 
 if TYPE_CHECKING:
     from latentia.data.open import open_data
+    from latentia.detection.estimator import LatentOutlierDetector
     from latentia.fitting import fit
     from latentia.run import Run, load
 
 __version__ = "0.1.0"
-__all__ = ["Run", "UserError", "fit", "load", "open_data"]
+__all__ = ["LatentOutlierDetector", "Run", "UserError", "fit", "load", "open_data"]
 
 _HOMES = {
+    "LatentOutlierDetector": "latentia.detection.estimator",
     "Run": "latentia.run",
     "fit": "latentia.fitting",
     "load": "latentia.run",
