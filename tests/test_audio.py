@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from latentia.cli.output import example
 from latentia.data import audio
 from latentia.data.audio import Recording, choose_log_mel, decode, read_header, read_samples
 from latentia.data.check import check
@@ -204,6 +205,13 @@ def test_a_run_hears_other_recordings_as_its_own(tmp_path: Path) -> None:
     (other / "low" / "long.wav").write_bytes(wav(tone(300, 16000, 2.5), 16000))
     found = Run.open(run.folder).data("all", str(other))
     assert found.spec.sound == data.spec.sound and found.spec.shape == data.spec.shape
+    levels = example(run, str(folder / "low" / "0.wav"))
+    names = list(data.names or ())
+    row = names.index("low/0.wav") if "low/0.wav" in names else None
+    assert levels.shape == (1, *data.spec.shape) and levels.min() >= -1 and levels.max() <= 1
+    assert row is None or torch.equal(levels, data.batch([row]).x)  # it may be held out
+    with pytest.raises(UserError, match="cannot be read as a recording"):
+        example(run, str(run.folder / "recipe.json"))
     with pytest.raises(UserError, match="trained on others"):
         Run.open(run.folder).data("all", str(pictures(tmp_path / "c")))
 

@@ -60,7 +60,7 @@ def _print(found: CheckReport) -> None:
     for title, counts in (
         ("Odd", found.problems),
         ("Sizes", found.sizes),
-        ("Pixel types", found.modes),
+        ("Sample types" if found.kind == "sound files" else "Pixel types", found.modes),
         ("Classes", found.classes),
         ("Splits", found.parts),
     ):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.data import audio
 from latentia.data.images import Target, Unreadable, decode, parse_colour, quiet_pillow
+from latentia.data.mel import LogMel
 from latentia.data.pictures import save_folder, save_grid
 from latentia.data.spec import Dataset, to_unit
 from latentia.data.tables import TableEncoder
@@ -128,7 +130,7 @@ def _require_no_folder(out: Path) -> None:
 
 
 def example(run: Run, word: str) -> Tensor:
-    """`(1, …)`: a row of the run's test split by number, or an image file fitted to the model.
+    """`(1, …)`: a row of the run's test split by number, or a file fitted to the model.
 
     Raises:
         UserError: neither.
@@ -137,7 +139,8 @@ def example(run: Run, word: str) -> Tensor:
     if path.is_file():
         return _from_file(run, path)
     if not word.isdecimal():
-        raise UserError(f"{word!r} is neither an image file nor a row number of the test split.")
+        thing = "an image" if run.spec.sound is None else "a sound"
+        raise UserError(f"{word!r} is neither {thing} file nor a row number of the test split.")
     return row_of(run.data("test"), int(word))
 
 
@@ -151,11 +154,18 @@ def row_of(rows: Dataset, number: int) -> Tensor:
 def _from_file(run: Run, path: Path) -> Tensor:
     if run.spec.kind != "image":
         raise UserError(f"{run.folder} models vectors; name a row number instead of {path}.")
-    channels, height, width = run.spec.shape
-    target = Target(height, width, channels, parse_colour(run.options.background))
+    what = "an image" if run.spec.sound is None else "a recording"
     try:
         with quiet_pillow(), path.open("rb") as stream:
-            levels = decode(stream, target)
+            levels = _decoded(run, stream)
     except Unreadable as problem:
-        raise UserError(f"{path} cannot be read as an image ({problem}).") from None
+        raise UserError(f"{path} cannot be read as {what} ({problem}).") from None
     return to_unit(torch.from_numpy(levels.copy())[None])
+
+
+def _decoded(run: Run, stream: BinaryIO) -> np.ndarray:
+    """`(C, H, W)` levels of a picture or a recording, in the form of the run's data."""
+    if run.spec.sound is not None:
+        return audio.decode(stream, LogMel.from_json(run.spec.sound))
+    channels, height, width = run.spec.shape
+    return decode(stream, Target(height, width, channels, parse_colour(run.options.background)))
