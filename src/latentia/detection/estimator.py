@@ -85,8 +85,8 @@ class LatentOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores: names from `latentia.detection.tabular.REASONS`; None takes `DEFAULT_SCORES`.
         rule: "harmonic" or "fisher", how p-values are combined; see `Calibration`.
         folds: models of each kind, at least 2.
-        latent: dimensions of the autoencoders' latent space; None takes half the columns,
-            between 2 and 10.
+        latent: dimensions of the autoencoders' latent space; None takes as many as the encoded
+            table has columns, at most 16.
         hidden: width of their layers.
         steps: of their training.
         smoothing: noise over training rows, in standard deviations of the columns.

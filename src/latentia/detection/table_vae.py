@@ -26,6 +26,7 @@ WARMUP = 0.3  # share of the steps over which the KL term gains its weight
 FALL_FROM = 0.5  # share of the steps after which the learning rate falls to 0
 SMALLEST_SIGMA = 0.05
 DRAWS = 4  # of the latents, for −ELBO
+WIDEST = 16  # latent dimensions by default
 CHUNK = 2048  # rows scored at once
 
 
@@ -34,7 +35,8 @@ class Network:
     """How the autoencoders are built and trained.
 
     Attributes:
-        latent: latent dimensions; None takes half the columns, between 2 and 10.
+        latent: latent dimensions; None takes as many as columns, at most 16. The KL term prices
+            dimensions that are not needed, and a bottleneck would lose fine relations.
         hidden: width of the two hidden layers of encoder and decoder.
         steps: of training, on batches of 128 rows.
         smoothing: standard deviation of the noise laid over training rows, in deviations of the
@@ -47,7 +49,7 @@ class Network:
     smoothing: float = 0.05
 
     def latent_for(self, columns: int) -> int:
-        return self.latent or min(columns, max(2, min(10, columns // 2)))
+        return self.latent or min(columns, WIDEST)
 
 
 class FlatAdam:
