@@ -80,7 +80,8 @@ class OutlierScorer:
         """Fit scores to `train` and calibrate them on `held_out`.
 
         Args:
-            model: trained, with any of the abilities that `SCORES` name.
+            model: trained, with any of the abilities that `SCORES` name; None takes the scores
+                that look at the pictures alone.
             train: rows that the model was trained on.
             held_out: normal rows that it was not trained on, at least 5.
             scores: names from `SCORES`; all that the model can give where None.
@@ -90,8 +91,7 @@ class OutlierScorer:
         Raises:
             UserError: unknown scores, a model that can give none, too few held-out rows.
         """
-        names = None if scores is None else list(scores)
-        chosen = chosen_scores(names, model, train.spec.kind)
+        chosen = chosen_scores(scores, model, train.spec.shape)
         measures = {name: score.fit(model, train, seed) for name, score in chosen.items()}
         normal = _measured(model, measures, held_out, seed)
         return cls(model, train.spec.shape, measures, Calibration.fit(normal, rule), seed)

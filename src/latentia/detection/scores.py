@@ -7,20 +7,22 @@ to training rows. No score wins everywhere: `latentia.detection.scorer` combines
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
 from latentia.abilities import Decodes, Encodes, HasElbo
 from latentia.data.pictures import to_image, to_pixels
 from latentia.data.spec import Dataset
-from latentia.errors import UserError
+from latentia.detection.gaussian import FittedGaussian
+from latentia.detection.surroundings import SMALLEST_SIDE, Surroundings
+from latentia.detection.views import Views
+from latentia.errors import UserError, nearest
 from latentia.maths.chunks import device_of, spread_rows
 from latentia.metrics.reconstruction import squared_errors
 from latentia.models.variational import VariationalModel
@@ -29,7 +31,7 @@ Rows = np.ndarray
 """float64 `(N,)`, higher = stranger."""
 
 FITTING_ROWS = 5000  # training rows that a score is fitted to, at most
-ELBO_DRAWS = 2
+ELBO_DRAWS = 1
 _CHUNK_VALUES = 1 << 20  # numbers per chunk of rows
 _NATS_PER_BYTE = 8 * float(np.log(2))
 
@@ -130,11 +132,9 @@ def code_length(x: Tensor) -> Rows:
     return np.asarray(sizes, np.float64) * _NATS_PER_BYTE
 
 
-def latent_distance(codes: np.ndarray, mean: np.ndarray, precision: np.ndarray) -> Rows:
-    """Mahalanobis distance of codes `(N, d)` to a Gaussian, `(N,)`, ≥ 0."""
-    off = np.asarray(codes, np.float64) - mean
-    squared: Rows = np.einsum("nd,de,ne->n", off, precision, off)
-    return np.sqrt(np.maximum(squared, 0))
+def latent_distance(codes: np.ndarray, usual: FittedGaussian) -> Rows:
+    """Mahalanobis distance of codes `(N, d)` to those of the training rows, `(N,)`, ≥ 0."""
+    return np.sqrt(usual.squared_distance(codes))
 
 
 def typicality(nll: Rows, usual: float) -> Rows:
@@ -174,19 +174,20 @@ class Score:
         needs: abilities that a model must have for it.
         reason: what a high value means, in plain words; ends "… because it" reads on with it.
         fit: (model, training rows, seed) to a function of rows seen.
-        images_only: whether it is for pictures alone.
+        smallest_side: pixels that pictures must have on their shorter side; None: for vectors too.
     """
 
     name: str
     needs: tuple[type, ...]
     reason: str
     fit: Callable[[Any, Dataset, int], Measure]
-    images_only: bool = False
+    smallest_side: int | None = None
 
-    def fits(self, model: object, kind: str) -> bool:
-        """Whether the score can be had of this model on data of this kind."""
-        right_kind = kind == "image" or not self.images_only
-        return right_kind and all(isinstance(model, ability) for ability in self.needs)
+    def fits(self, model: object, shape: tuple[int, ...]) -> bool:
+        """Whether the score can be had of this model on rows of this shape."""
+        side = min(shape[1:]) if len(shape) == 3 else 0
+        large_enough = self.smallest_side is None or side >= self.smallest_side
+        return large_enough and all(isinstance(model, ability) for ability in self.needs)
 
 
 def seen_chunks(
@@ -220,17 +221,22 @@ def _fit_typicality(model: Any, train: Dataset, seed: int) -> Measure:
 
 def _fit_latent_distance(model: Any, train: Dataset, seed: int) -> Measure:
     found = [seen.codes.cpu().numpy() for seen in seen_chunks(model, train, seed, FITTING_ROWS)]
-    codes = np.concatenate(found).astype(np.float64)
-    covariance, _ = ledoit_wolf(codes)
-    # a dimension that never moves says nothing, rather than everything
-    scale = max(float(np.trace(covariance)) / len(covariance), 1e-12)
-    precision = np.linalg.inv(covariance + 1e-6 * scale * np.eye(len(covariance)))
-    mean = codes.mean(0)
-    return lambda seen: latent_distance(seen.codes.cpu().numpy(), mean, precision)
+    usual = FittedGaussian.fit(np.concatenate(found))
+    return lambda seen: latent_distance(seen.codes.cpu().numpy(), usual)
 
 
 def _fit_gradient(model: Any, train: Dataset, seed: int) -> Measure:
     return lambda seen: gradient_norm(seen.model, seen.x)
+
+
+def _fit_views(model: Any, train: Dataset, seed: int) -> Measure:
+    views = Views.fit(train, seed=seed)
+    return lambda seen: views.strangeness(seen.x)
+
+
+def _fit_surroundings(model: Any, train: Dataset, seed: int) -> Measure:
+    surroundings = Surroundings.fit(train, seed)
+    return lambda seen: surroundings.strangeness(seen.x)
 
 
 SCORES: dict[str, Score] = {
@@ -253,7 +259,7 @@ SCORES: dict[str, Score] = {
             (HasElbo,),
             "the model finds it unlikelier than a picture that simple or that busy should be",
             _fit_ratio,
-            images_only=True,
+            smallest_side=1,
         ),
         Score(
             "latent_distance",
@@ -273,32 +279,58 @@ SCORES: dict[str, Score] = {
             "the model's own description of it fits badly and pulls to another one",
             _fit_gradient,
         ),
+        Score(
+            "views",
+            (),
+            "its features, looked at from all sides, are unlike those of the others: another kind "
+            "of thing, or an odd form of it",
+            _fit_views,
+            smallest_side=8,
+        ),
+        Score(
+            "surroundings",
+            (),
+            "some place in it does not follow from what is around it, as a spot, a scratch or a "
+            "seam would not",
+            _fit_surroundings,
+            smallest_side=SMALLEST_SIDE,
+        ),
     )
 }
 """Scores of a model by name."""
 
 
-def chosen_scores(names: list[str] | None, model: object, kind: str) -> dict[str, Score]:
+def chosen_scores(
+    names: Sequence[str] | None, model: object, shape: tuple[int, ...]
+) -> dict[str, Score]:
     """The named scores, or all that can be had of the model.
+
+    Args:
+        names: keys of `SCORES`; None for all.
+        model: None takes the scores that need no model.
+        shape: of a row.
 
     Raises:
         UserError: an unknown name, one that the model cannot give, or a model that gives none.
     """
-    from latentia.errors import nearest
-
-    fitting = {name: score for name, score in SCORES.items() if score.fits(model, kind)}
+    fitting = {name: score for name, score in SCORES.items() if score.fits(model, shape)}
     if names is None:
-        if not fitting:
+        if not fitting or (model is not None and not any(s.needs for s in fitting.values())):
             raise UserError(
                 f"{type(model).__name__} neither rebuilds nor weighs examples, so it cannot say "
                 "which are strange. Train a model that can, such as --model vae."
             )
         return fitting
+    if not names:
+        raise UserError(f"Name at least one score: {', '.join(SCORES)}.")
     for name in names:
         if name not in SCORES:
             raise UserError(f"There is no score {name!r}: {nearest(name, SCORES)}")
         if name not in fitting:
-            raise UserError(f"{type(model).__name__} cannot give the score {name!r} on {kind}s.")
+            raise UserError(
+                f"The score {name!r} cannot be had of {type(model).__name__} on rows of shape "
+                f"{shape}; these can: {', '.join(fitting) or 'none'}."
+            )
     return {name: fitting[name] for name in names}
 
 
