@@ -3,8 +3,9 @@
 Copied share. A sample that repeats a training row lies much nearer to it than to the next ones. So
 every sample gets the ratio of its nearest distance to the mean of the next ten (after Carlini et
 al. 2023, section 4.2, and the third of Yoon et al. 2023); blurred or easy samples, near to
-everything, have ratios near 1. Held-out rows say which ratio is usual for new data: 1 % of them
-lie at the threshold or below, and what samples exceed that is the copied share.
+everything, have ratios near 1. Held-out rows say which ratio is usual for new data: at most 1 % of
+them lie at the threshold or below, and what samples exceed that is the copied share. The threshold
+is never above one half: smooth samples lie a little nearer than noisy real data, without copying.
 
 Drawn to the training data. If a model copied nothing, training rows and as many held-out rows would
 be equally near to its samples (after the data-copying test of Meehan et al. 2020). The labels
@@ -32,6 +33,7 @@ NEIGHBOURS = 11
 USUAL = 0.01
 """Share of held-out rows that a threshold lets through, where there are rows enough."""
 _AT_THE_THRESHOLD = 5
+_LEAST_LIKE = 0.5  # a copy is at most half as far from its source as from the next rows
 _CHUNK = 1024
 _QUERIES = 128
 
@@ -146,7 +148,7 @@ def copied(samples: Nearest, held_out: Nearest) -> Copied:
             "samples; split the data anew, each example into one part only."
         )
     at = max(1, min(len(usual), max(round(USUAL * len(usual)), _AT_THE_THRESHOLD)))
-    threshold = float(usual.sort().values[at - 1])
+    threshold = min(_LEAST_LIKE, float(usual.sort().values[at - 1]))
     flagged = samples.ratio <= threshold
     real = wilson(int((held_out.ratio <= threshold).sum()), len(held_out.ratio))
     made = wilson(int(flagged.sum()), len(flagged))

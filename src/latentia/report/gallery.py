@@ -261,12 +261,14 @@ def _pairs(subject: Subject, found: dict[str, Any]) -> Figure:
     nearest = nearest_training(asked, subject.train, k=2)
     near = [subject.train.batch(nearest.index[:, rank]).x for rank in range(nearest.index.shape[1])]
     alt = f"{len(asked)} samples, below each its two nearest training images."
+    pixels = found["spaces"]["pixels"]
     caption = (
         f"Top: of {found['samples']:,} samples the {len(asked)} that are most like one training "
         f"image and unlike the others. Below: the nearest and second nearest of "
         f"{len(subject.train):,} training images, by distance of pixels. From left to right the "
         f"distance to the nearest is {chosen[0][2]:.2f} to {chosen[-1][2]:.2f} of the mean to the "
-        f"next ten; of new real images 1 % reach {found['spaces']['pixels']['threshold']:.2f}."
+        f"next ten. A copy has at most {pixels['threshold']:.2f}, which "
+        f"{100 * pixels['usual']:.1f} % of new real images have by chance."
     )
     title = "The most suspicious samples"
     return picture(torch.cat([asked, *near]), len(asked), alt, caption, title)
