@@ -14,7 +14,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from latentia.data.cells import Table, as_table
+from latentia.data.cells import Table, as_table, factorised
 from latentia.data.tables import TableEncoder
 from latentia.detection.calibration import FEWEST_ROWS, Calibration, Rule
 from latentia.detection.table_vae import Network
@@ -37,7 +37,9 @@ class Explanation:
 
     Attributes:
         score: the score that it stands out most by.
-        p_value: share of normal rows that are as strange all in all.
+        p_value: share of normal rows that are as strange all in all; below 1 / `rows` it is an
+            extrapolation.
+        rows: that the detector learned from.
         column: whose value, changed, would calm the row most.
         value: what stands there; None where it is missing.
         usual: what the most similar known row has there.
@@ -45,18 +47,23 @@ class Explanation:
 
     score: str
     p_value: float
+    rows: int
     column: str
     value: Any
     usual: Any
 
     def __str__(self) -> str:
-        rarity = 1 / max(self.p_value, 1e-9)
-        named = f"column {self.column}" if self.column.isdecimal() else self.column
         if self.p_value > 1 / AUTO_RARITY:
-            return f"Nothing unusual: 1 in {rarity:,.0f} normal rows is as strange."
+            return f"Nothing unusual: about 1 in {1 / self.p_value:.0f} normal rows is as strange."
+        known = self.p_value * self.rows >= 1
+        start = (
+            f"Only about 1 in {1 / self.p_value:,.0f} normal rows is as strange"
+            if known
+            else f"Stranger than the {self.rows:,} rows that the detector learned from"
+        )
+        named = f"column {self.column}" if self.column.isdecimal() else self.column
         return (
-            f"Fewer than 1 in {_rounded(rarity):,} normal rows are as strange, because "
-            f"{REASONS[self.score]}. What stands out most is {named} = "
+            f"{start}, because {REASONS[self.score]}. What stands out most is {named} = "
             f"{_said(self.value)}; a similar row has {_said(self.usual)}."
         )
 
@@ -205,21 +212,26 @@ class LatentOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         For the column, every value in turn is replaced by that of the most similar known row
         (by the other columns), and the replacement that calms the row most is told.
         """
-        encoded = self._encoded(X)
+        check_is_fitted(self)
+        table = self._table(X, fitting=False)
+        encoded = self.encoder_.transform(table)
         measured = self._measured(encoded)
         surprises = self.calibration_.surprises(measured)
         total = np.exp(-self._strangeness(measured))
         names = list(surprises)
         strongest = np.stack([surprises[name] for name in names]).argmax(0)
-        return [
-            Explanation(names[strongest[i]], float(total[i]), *self._culprit(row))
-            for i, row in enumerate(encoded)
-        ]
+        found = []
+        for i, row in enumerate(encoded):
+            column, usual = self._culprit(row)
+            value, rows = _plain(table.columns[column][i]), self.calibration_.rows
+            score = names[strongest[i]]
+            found.append(Explanation(score, float(total[i]), rows, column, value, usual))
+        return found
 
     # inside
 
-    def _culprit(self, row: np.ndarray) -> tuple[str, Any, Any]:
-        """Column, value and usual value of the change that calms an encoded row most."""
+    def _culprit(self, row: np.ndarray) -> tuple[str, Any]:
+        """Column and usual value of the change that calms an encoded row most."""
         sources = np.array(self.encoder_.sources)
         columns = list(dict.fromkeys(sources.tolist()))
         changed = np.repeat(row[None], len(columns), 0)
@@ -229,9 +241,8 @@ class LatentOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             similar = int(np.argmin(apart[:, ~mine].sum(1)))
             changed[j, mine] = self._memory.rows[similar][mine]
         calmest = int(np.argmin(self._strangeness(self._measured(changed))))
-        before, after = (self.encoder_.inverse(r[None]) for r in (row, changed[calmest]))
         column = columns[calmest]
-        return column, before[column][0], after[column][0]
+        return column, self.encoder_.inverse(changed[calmest][None])[column][0]
 
     def _table(self, X: Any, *, fitting: bool) -> Table:
         """X checked as scikit-learn checks it, its columns kept apart."""
@@ -286,10 +297,10 @@ def _has_words(X: Any) -> bool:
     return (np.asarray(X).dtype.kind if kind is None else kind) in "OUS"
 
 
-def _rounded(rarity: float) -> int:
-    """Two leading digits."""
-    scale = 10 ** max(0, math.floor(math.log10(rarity)) - 1)
-    return int(rarity // scale * scale)
+def _plain(cell: Any) -> Any:
+    """A cell without NumPy's types; None for a gap."""
+    value = cell.item() if isinstance(cell, np.generic) else cell
+    return None if factorised(np.array([value], object))[1][0] < 0 else value
 
 
 def _said(value: Any) -> str:
