@@ -16,6 +16,7 @@ from latentia.data.check import check
 from latentia.data.open import open_data
 from latentia.data.source import held_out
 from latentia.data.spec import DataOptions, DataSpec
+from latentia.data.table_files import read_table
 from latentia.data.tables import TableEncoder
 from latentia.errors import UserError
 from latentia.fitting import fit, plan
@@ -101,6 +102,13 @@ def test_a_table_of_numbers_needs_no_header(tmp_path: Path) -> None:
     data = open_data(tmp_path / "t.csv", split="all")
     assert len(data) == 50
     assert TableEncoder.from_json(data.spec.columns or {}).names == ("column 1", "column 2")
+
+
+def test_decimal_commas_where_semicolons_separate(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("size;town\n1,5;Ulm\n-2,25;Bonn, West\n1,5;Ulm\n3,0;Ulm\n")
+    encoder = TableEncoder.fit(read_table(tmp_path / "t.csv"))
+    assert [c.kind for c in encoder.columns] == ["number", "category"]
+    assert (encoder.columns[0].low, encoder.columns[0].high) == (-2.25, 3.0)
 
 
 def test_parquet_is_the_same_table(tmp_path: Path) -> None:

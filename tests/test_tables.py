@@ -155,6 +155,11 @@ def test_numbers_written_as_words_are_numbers() -> None:
         encoder.transform({"x": np.array(["red", "blue"], object)})
 
 
+def test_bytes_are_words() -> None:
+    (column,) = TableEncoder.fit({"x": np.array([b"u", b"v"] * 5)}).columns
+    assert set(column.levels) == {"u", "v"}
+
+
 class Frame:
     """The least that a data frame is."""
 

@@ -104,6 +104,8 @@ def number(word: str) -> float:
 
 
 def _as_text(values: np.ndarray) -> list[str]:
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
     cells = values.tolist()
     return cells if values.dtype.kind == "U" else [c if type(c) is str else str(c) for c in cells]
 

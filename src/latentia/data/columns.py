@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
 
 _SEPARATORS = (",", ";", "\t")
+_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 _MOST_CLASSES = 100  # whole numbers with more values than this are quantities, not classes
 _KEYS: tuple[Callable[[str], str], ...] = (
     lambda name: name.replace("\\", "/"),
@@ -145,13 +147,19 @@ def _lines(path: Path) -> list[list[str]]:
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
         first = text.split("\n", 1)[0]
         separator = max(_SEPARATORS, key=first.count)
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        return [[_pointed(cell) for cell in line] for line in lines] if separator == ";" else lines
     except FileNotFoundError:
         raise UserError(f"There is no table {path}.") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no UTF-8 text; save the table as CSV in UTF-8.") from None
     except (OSError, EOFError, zlib.error, csv.Error) as problem:
         raise UserError(f"{path} cannot be read as a table ({problem}).") from None
+
+
+def _pointed(cell: str) -> str:
+    """1,5 as 1.5: where semicolons separate, commas are decimal."""
+    return cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell
 
 
 def _matched(path: Path, keys: Sequence[str], names: Sequence[str]) -> list[int]:
