@@ -263,12 +263,13 @@ def _on_membership(told: Membership) -> list[str]:
         return []
     name, score = told.strongest
     how = {"nearest sample": "the distance to its nearest sample"}.get(name, f"its {name}")
+    holder = "its samples" if name == "nearest sample" else "the model"
     pairs = f"in {score.shown()} of pairs, where guessing gives 50 %"
     if (score.low or 0.0) > _TOLD_APART:
         return [
             "The model gives away what it was trained on: "
-            f"{how} ranks a training example above a new one {pairs}. Whoever has the model, or "
-            "its samples, can find out whether an example was in the training data."
+            f"{how} ranks a training example above a new one {pairs}. Whoever has {holder} can "
+            "find out whether an example was in the training data."
         ]
     return [
         "The model hardly gives away what it was trained on: "

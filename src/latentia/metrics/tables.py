@@ -243,23 +243,23 @@ def _latent_space(facts: Figures) -> Iterator[Line]:
 
 
 def _memorisation(facts: Figures) -> Iterator[Line]:
-    what, new = "memorisation", "real test data"
+    what, new = "memorisation", "new real data"
     for space, near in facts["spaces"].items():
         where = "values" if space == "pixels" else "features"
         apart = (_number(near["distance"]), _number(near["test_distance"]), new)
         yield Line(what, f"median distance to the nearest training row ({where})", *apart)
-        copied = (_interval(near["share"]), "0 %", "of new samples")
+        copied = (_interval(near["share"]), "0 %", new)
         yield Line(what, f"copies of training rows ({where})", *copied)
     drawn, cover = facts["drawn"], facts["coverage"]
     if drawn is not None:
-        usual = (_share(drawn["expected"]), "by chance")
+        usual = (_share(drawn["expected"]), new)
         name = f"nearer to a training row than to {drawn['held_out_rows']:,} held-out rows"
         yield Line(what, name, _interval(drawn["nearer"]), *usual)
     for name, score in facts["membership"].items():
         told = f"training told from test rows by {name} (AUC)"
-        yield Line(what, told, _interval(score, percent=False), "0.5", "by chance")
+        yield Line(what, told, _interval(score, percent=False), "0.5", new)
     if cover is not None:
-        real = (_share(cover["real"]["value"]), "other test data")
+        real = (_share(cover["real"]["value"]), new)
         yield Line(what, "test neighbourhoods that hold a sample", _interval(cover["share"]), *real)
         if cover["class"] is not None:
             name = f"of those of class {cover['class']}, the least covered"
