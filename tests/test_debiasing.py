@@ -192,7 +192,7 @@ def test_weights_of_one_run_train_another(tmp_path: Path) -> None:
         (["digits", "--positive", "3", "--negative", "digits"], "labelled DATA"),
         (["--positive", "nowhere", "--negative", "digits"], "no data"),
         (["digits", "--positive", "3", "--set", "alhpa=1"], "alpha"),
-        (["digits", "--positive", "3", "--groups", "x.csv"], "no names"),
+        (["digits", "--positive", "3", "--groups", "x.csv"], "no table"),
     ],
 )
 def test_wrong_words_get_a_sentence(

@@ -103,6 +103,14 @@ def test_a_table_of_weights_is_read_by_name(tmp_path: Path) -> None:
     assert weights_of(data, table).tolist() == wanted
 
 
+def test_rows_without_names_are_called_by_their_number(tmp_path: Path) -> None:
+    table = tmp_path / "weights.csv"
+    table.write_text("name,weight\n" + "".join(f"{i},{i}.5\n" for i in range(1797)))
+    data = open_data("digits")
+    assert data.rows is not None
+    assert weights_of(data, table).tolist() == [row + 0.5 for row in data.rows]
+
+
 @pytest.mark.parametrize("weights", [np.ones(3), np.zeros(1617)])
 def test_unusable_weights_leave_no_folder(tmp_path: Path, weights: np.ndarray) -> None:
     with pytest.raises(UserError, match="weights"):

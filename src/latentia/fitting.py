@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from latentia.abilities import Decodes, Encodes, Samples
-from latentia.data.columns import columns_for
+from latentia.data.columns import read_columns
 from latentia.data.open import open_data
 from latentia.data.pictures import save_grid
 from latentia.data.spec import Dataset
@@ -301,7 +301,7 @@ def weights_of(dataset: Dataset, weights: str | Path | np.ndarray) -> np.ndarray
     """
     if isinstance(weights, np.ndarray):
         return np.asarray(weights, np.float64)
-    columns = columns_for(dataset, weights)
+    columns = read_columns(weights, dataset.called)
     if "weight" not in columns.values:
         raise UserError(
             f"{weights} has no column 'weight'; {nearest('weight', tuple(columns.values))}"

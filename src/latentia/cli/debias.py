@@ -197,9 +197,8 @@ def _groups(table: Path, wanted: list[str], test: Dataset) -> dict[str, np.ndarr
 
     assert test.labels is not None
     rows = np.flatnonzero(test.labels == 0)
-    if test.names is None:
-        raise UserError(f"{table} describes files, but the positives to judge on have no names.")
-    names = [test.names[int(i)].split("/", 1)[-1] for i in rows]
+    called = test.called
+    names = [called[int(i)].split("/", 1)[-1] for i in rows]
     found = read_columns(table, names)
     for name in wanted:
         if name not in found.classes:

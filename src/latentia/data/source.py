@@ -101,6 +101,7 @@ def finish(source: Source, split: Split, options: DataOptions) -> Dataset:
         values=values,
         labels=pick(source.labels),
         names=pick.names(source.names),
+        rows=np.arange(len(source.values))[rows][keep],
         factors=source.factors and {k: v[rows][keep] for k, v in source.factors.items()},
         log_density=source.log_density,
         skipped=source.skipped,

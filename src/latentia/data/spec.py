@@ -99,6 +99,7 @@ class Dataset:
         values: uint8 `(N, C, H, W)` (often a read-only memory map) or float32 `(N, features)`.
         labels: int64 `(N,)` or None.
         names: file name of each row, or None.
+        rows: int64 `(N,)`, number of each row in its source, or None.
         factors: known generating factors, each `(N,)`; empty where unknown.
         log_density: exact log-density in nats of float rows, for toy data; else None.
         skipped: unreadable files, as (name, reason).
@@ -108,12 +109,20 @@ class Dataset:
     values: np.ndarray
     labels: np.ndarray | None = None
     names: Sequence[str] | None = None
+    rows: np.ndarray | None = None
     factors: dict[str, np.ndarray] | None = None
     log_density: Callable[[np.ndarray], np.ndarray] | None = None
     skipped: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def called(self) -> Sequence[str]:
+        """What each row is called: its file name, else its number in the source."""
+        if self.names is not None:
+            return self.names
+        return [str(i) for i in (range(len(self)) if self.rows is None else self.rows)]
 
     def subset(self, index: np.ndarray | slice) -> Dataset:
         """The chosen rows, as a data set of their own (same spec but for `n`)."""
@@ -123,6 +132,7 @@ class Dataset:
             spec=DataSpec.from_json({**self.spec.to_json(), "n": len(rows)}),
             values=self.values[rows],
             labels=pick(self.labels),
+            rows=pick(self.rows),
             names=None if self.names is None else [self.names[i] for i in rows],
             factors=None if self.factors is None else {k: v[rows] for k, v in self.factors.items()},
             log_density=self.log_density,

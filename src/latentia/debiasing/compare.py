@@ -178,7 +178,7 @@ def judged(
     summary = over_comparisons(comparisons) if len(comparisons) > 1 else None
     found = Debiased(folder, runs, comparisons, summary, known)
     weights = sampling_weights(runs["debiased"][0], train)
-    rows = zip(_names(train), weights, strict=True)
+    rows = zip(train.called, weights, strict=True)
     write_csv(folder / WEIGHTS_FILE, ("name", "weight"), rows)
     _write_predictions(folder / PREDICTIONS_FILE, test, said, groups)
     write_json(folder / FACTS_FILE, found.to_json())
@@ -246,9 +246,5 @@ def _write_predictions(
     kinds = [test.spec.classes[k] for k in test.labels]
     columns = [column[0] for column in said.values()]
     head = ["name", "label", *groups, *said]
-    rows = zip(_names(test), kinds, *groups.values(), *columns, strict=True)
+    rows = zip(test.called, kinds, *groups.values(), *columns, strict=True)
     write_csv(path, head, rows)
-
-
-def _names(data: Dataset) -> Sequence[str]:
-    return data.names or [str(i) for i in range(len(data))]

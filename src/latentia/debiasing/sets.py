@@ -46,13 +46,8 @@ def joined(positive: Dataset, negative: Dataset, names: tuple[str, str]) -> Data
     """The rows of two data sets as one of two classes; names of files are kept."""
     values = np.concatenate([positive.values, negative.values])
     labels = np.repeat(np.arange(2), [len(positive), len(negative)]).astype(np.int64)
-    called = None
-    if positive.names is not None or negative.names is not None:
-        called = [
-            f"{kind}/{name}"
-            for kind, part in zip(names, (positive, negative), strict=True)
-            for name in (part.names or [str(i) for i in range(len(part))])
-        ]
+    parts = zip(names, (positive, negative), strict=True)
+    called = [f"{kind}/{name}" for kind, part in parts for name in part.called]
     source = Source(" / ".join(names), values, labels=labels, classes=names, names=called)
     return finish(source, "all", DataOptions())
 
