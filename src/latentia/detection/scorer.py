@@ -52,18 +52,23 @@ class OutlierScores:
 class OutlierScorer:
     """Scores of a model, fitted to training rows and calibrated on held-out normal ones.
 
+    Scores of one family (`Score.family`) are combined first, then the families: six scores that
+    one network gives would else outvote a single score of another kind.
+
     Attributes:
         model: what judges.
         shape: of a row.
         measures: the fitted scores by name.
-        calibration: of these scores.
+        calibrations: of the scores of each family.
+        total: calibration of the families' combined numbers.
         seed: of every draw.
     """
 
     model: Any
     shape: tuple[int, ...]
     measures: Mapping[str, Measure]
-    calibration: Calibration
+    calibrations: Mapping[str, Calibration]
+    total: Calibration
     seed: int
 
     @classmethod
@@ -94,7 +99,11 @@ class OutlierScorer:
         chosen = chosen_scores(scores, model, train.spec.shape)
         measures = {name: score.fit(model, train, seed) for name, score in chosen.items()}
         normal = _measured(model, measures, held_out, seed)
-        return cls(model, train.spec.shape, measures, Calibration.fit(normal, rule), seed)
+        families = _families(normal)
+        calibrations = {name: Calibration.fit(parts, rule) for name, parts in families.items()}
+        together = {name: calibrations[name].combined(parts) for name, parts in families.items()}
+        total = Calibration.fit(together, rule)
+        return cls(model, train.spec.shape, measures, calibrations, total, seed)
 
     def score(self, data: Dataset) -> OutlierScores:
         """Scores of every row; a row's numbers do not depend on the rows beside it.
@@ -108,14 +117,25 @@ class OutlierScorer:
                 f"rows of shape {self.shape}."
             )
         parts = _measured(self.model, self.measures, data, self.seed)
-        surprises = self.calibration.surprises(parts)
+        families = _families(parts)
+        found = {name: self.calibrations[name] for name in families}
+        together = {name: found[name].combined(of) for name, of in families.items()}
+        surprises = {k: v for name in families for k, v in found[name].surprises(parts).items()}
         return OutlierScores(
-            total=self.calibration.combined(parts),
-            p_value=self.calibration.combined_p(parts),
+            total=self.total.combined(together),
+            p_value=self.total.combined_p(together),
             parts=parts,
             p_values={name: np.exp(-values) for name, values in surprises.items()},
             surprises=surprises,
         )
+
+
+def _families(parts: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """The parts by family, in order of first appearance."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, values in parts.items():
+        found.setdefault(SCORES[name].family, {})[name] = values
+    return found
 
 
 def _measured(

@@ -174,6 +174,7 @@ class Score:
         needs: abilities that a model must have for it.
         reason: what a high value means, in plain words; ends "… because it" reads on with it.
         fit: (model, training rows, seed) to a function of rows seen.
+        family: scores of one family look at the same thing, and count together once.
         smallest_side: pixels that pictures must have on their shorter side; None: for vectors too.
     """
 
@@ -181,6 +182,7 @@ class Score:
     needs: tuple[type, ...]
     reason: str
     fit: Callable[[Any, Dataset, int], Measure]
+    family: str = "model"
     smallest_side: int | None = None
 
     def fits(self, model: object, shape: tuple[int, ...]) -> bool:
@@ -285,6 +287,7 @@ SCORES: dict[str, Score] = {
             "its features, looked at from all sides, are unlike those of the others: another kind "
             "of thing, or an odd form of it",
             _fit_views,
+            family="shape",
             smallest_side=8,
         ),
         Score(
@@ -293,6 +296,7 @@ SCORES: dict[str, Score] = {
             "some place in it does not follow from what is around it, as a spot, a scratch or a "
             "seam would not",
             _fit_surroundings,
+            family="place",
             smallest_side=SMALLEST_SIDE,
         ),
     )

@@ -80,14 +80,14 @@ class Surroundings:
         own = left.mean((1, 2))
         least = _FLOOR**2 * float(own.median()) + 1e-12
         shares = (left / (own + least)[:, None, None]).mean(0, keepdim=True)
-        usual = _smooth(shares, 5)
+        usual = smooth(shares, 5)
         return cls(kernel, usual + _FLOOR**2 * usual.mean(), least)
 
     def maps(self, x: Tensor) -> Tensor:
         """Strangeness of every place, `(B, C, H, W) -> (B, H, W)`, about 1 where all is usual."""
         left = _left_over(x.cpu(), self.kernel)
         own = left.mean((1, 2), keepdim=True) + self.least
-        return _smooth((left / own / self.usual).sqrt(), smoothing_width(x.shape[2:]))
+        return smooth((left / own / self.usual).sqrt(), smoothing_width(x.shape[2:]))
 
     def strangeness(self, x: Tensor) -> np.ndarray:
         """Mean of the strangest hundredth of the places, `(B,)`, ≥ 0."""
@@ -111,6 +111,12 @@ def smoothing_width(size: tuple[int, ...] | torch.Size) -> int:
     return max(3, min(size) // 14 // 2 * 2 + 1)
 
 
+def smooth(maps: Tensor, width: int) -> Tensor:
+    """Averaged over squares, edges repeated, `(B, H, W)`."""
+    padded = F.pad(maps[:, None], (width // 2,) * 4, mode="replicate")
+    return F.avg_pool2d(padded, width, 1)[:, 0]
+
+
 def _left_over(x: Tensor, kernel: Tensor) -> Tensor:
     """Squared error of every place, summed over channels, `(B, H, W)`."""
     planes = F.conv2d(_padded(x.flatten(0, 1)[:, None]), kernel)
@@ -119,9 +125,3 @@ def _left_over(x: Tensor, kernel: Tensor) -> Tensor:
 
 def _padded(planes: Tensor) -> Tensor:
     return F.pad(planes, (RADIUS,) * 4, mode="reflect")
-
-
-def _smooth(maps: Tensor, width: int) -> Tensor:
-    """Averaged over squares, edges repeated, `(B, H, W)`."""
-    padded = F.pad(maps[:, None], (width // 2,) * 4, mode="replicate")
-    return F.avg_pool2d(padded, width, 1)[:, 0]

@@ -17,7 +17,7 @@ def latent_rarity(
     z: Tensor,
     *,
     alpha: float | None = None,
-    effective: float = 0.25,
+    effective: float = 0.1,
     bins: int = 10,
     combine: Combine = "product",
 ) -> Tensor:

@@ -28,12 +28,17 @@ from latentia.recipes.coders import (
 class DebiasingVAESettings(VariationalSettings):
     """Settings of the family `debiasing-vae`."""
 
+    BY_KIND = {  # noqa: RUF012
+        "image": {"batch_size": 128, "latent": 8, "width": 64},  # few: those that matter most
+        "vector": {"batch_size": 128, "width": 256},
+    }
+
     positive: str | None = Field(
         None, description="class whose hidden variety is learned and evened out; none: the first"
     )
     beta: float = Field(1.0, ge=0, description="weight of the KL term")
     bound_weight: float = Field(
-        1.0, ge=0, description="of −ELBO per value beside the label's cross-entropy; 0: none"
+        0.1, ge=0, description="of −ELBO per value beside the label's cross-entropy; 0: none"
     )
     resample: Literal["latent", "none"] = Field(
         "latent", description="latent: draw positive examples by how rare their latents are"
@@ -44,7 +49,7 @@ class DebiasingVAESettings(VariationalSettings):
         description="smoothing of the latent histograms, large: draw evenly; none: by `effective`",
     )
     effective: float = Field(
-        0.25, gt=0, le=1, description="share of the positives that the weights are worth at least"
+        0.1, gt=0, le=1, description="share of the positives that the weights are worth at least"
     )
     bins: int = Field(10, ge=2, description="bins of each latent histogram")
     combine: Literal["product", "max"] = Field(

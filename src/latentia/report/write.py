@@ -9,6 +9,7 @@ from typing import Any
 from latentia.files import write_text
 from latentia.recipes.registry import FAMILIES
 from latentia.report import gallery, plane, story, study_page, verdict
+from latentia.report.audit_page import write_audit as write_audit
 from latentia.report.fairness_page import write_fairness as write_fairness
 from latentia.report.page import Fact, Section, render
 from latentia.report.subject import Subject
