@@ -44,5 +44,6 @@ def test_few_pictures_make_a_copier(
     found = measured(run, data, "memorisation", samples=1000)
     assert (found["verdict"] == "none") == (n == 6000), found["sentences"]
     if n == 50:
-        assert found["verdict"] == "copies", found["sentences"]
+        # a VAE of so few small pictures blends them: too near to them, but no outright copies
+        assert found["verdict"] == "copies" or family == "vae", found["sentences"]
         assert found["membership"][found["strongest"]]["low"] > 0.9
