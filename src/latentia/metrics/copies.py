@@ -35,7 +35,7 @@ USUAL = 0.01
 _AT_THE_THRESHOLD = 5
 _LEAST_LIKE = 0.5  # a copy is at most half as far from its source as from the next rows
 _CHUNK = 1024
-_QUERIES = 128
+_NUMBERS = 1 << 24  # held at once when exact distances are taken
 
 
 @dataclass(frozen=True)
@@ -222,10 +222,10 @@ def _flat(x: Tensor, extractor: FeatureExtractor | None) -> Tensor:
 
 def _nearest_of(queries: Tensor, points: Tensor, k: int) -> Nearest:
     """The k nearest of a few points; candidates by products, their distances by differences."""
-    parts = []
-    for some in queries.split(_QUERIES):
+    k, parts = min(k, len(points)), []
+    for some in queries.split(max(1, _NUMBERS // (k * points.shape[1]))):
         apart = torch.cdist(some, points, compute_mode="use_mm_for_euclid_dist")
-        index = apart.topk(min(k, len(points)), dim=1, largest=False).indices
+        index = apart.topk(k, dim=1, largest=False).indices
         exact = (some[:, None] - points[index]).norm(dim=2)
         distance, order = exact.sort(dim=1, stable=True)
         parts.append((index.gather(1, order), distance))
