@@ -27,7 +27,7 @@ from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.maths.chunks import in_chunks
 from latentia.metrics.features import FeatureExtractor
-from latentia.metrics.intervals import REPLICATES, Estimate, between_replicates, wilson
+from latentia.metrics.intervals import LEVEL, REPLICATES, Estimate, between_replicates, wilson
 
 NEIGHBOURS = 11
 USUAL = 0.01
@@ -35,6 +35,7 @@ USUAL = 0.01
 _AT_THE_THRESHOLD = 5
 _LEAST_LIKE = 0.5  # a copy is at most half as far from its source as from the next rows
 _CHUNK = 1024
+_THRESHOLDS = 500  # replicates of the threshold
 _NUMBERS = 1 << 24  # held at once when exact distances are taken
 
 
@@ -132,14 +133,15 @@ def nearest_training(
     return Nearest(index, distance)
 
 
-def copied(samples: Nearest, held_out: Nearest) -> Copied:
+def copied(samples: Nearest, held_out: Nearest, *, seed: int = 0) -> Copied:
     """The share of samples that are copies, beyond what new real data shows.
 
     Held-out rows that equal a training row do not set the threshold; they count as usual, since
     in some tables equal rows are.
 
     Args:
-        samples, held_out: nearest training rows of each, equally many.
+        samples, held_out: nearest training rows of each, equally many of them for each.
+        seed: of the bootstrap: the interval allows for a threshold set by other held-out rows.
     """
     usual = held_out.ratio[held_out.distance[:, 0] > 0]
     if not len(usual):
@@ -147,12 +149,33 @@ def copied(samples: Nearest, held_out: Nearest) -> Copied:
             "Every held-out row is also in the training data, so copies cannot be told from new "
             "samples; split the data anew, each example into one part only."
         )
-    at = max(1, min(len(usual), max(round(USUAL * len(usual)), _AT_THE_THRESHOLD)))
-    threshold = min(_LEAST_LIKE, float(usual.sort().values[at - 1]))
+    threshold = float(_threshold(usual.numpy()))
     flagged = samples.ratio <= threshold
     real = wilson(int((held_out.ratio <= threshold).sum()), len(held_out.ratio))
     made = wilson(int(flagged.sum()), len(flagged))
-    return Copied(_beyond(made, real), flagged, threshold, real.value or 0.0)
+    share = _beyond(made, real)
+    low, high = _moved(samples.ratio.numpy(), usual.numpy(), real.value or 0.0, seed)
+    assert share.low is not None and share.high is not None
+    share = Estimate(share.value, min(low, share.low), max(high, share.high))
+    return Copied(share, flagged, threshold, real.value or 0.0)
+
+
+def _threshold(usual: np.ndarray) -> np.ndarray:
+    """The ratio that few held-out rows `(…, N)` are below, `(…)`."""
+    n = usual.shape[-1]
+    at = min(n, max(round(USUAL * n), _AT_THE_THRESHOLD))
+    return np.minimum(_LEAST_LIKE, np.partition(usual, at - 1, axis=-1)[..., at - 1])
+
+
+def _moved(made: np.ndarray, usual: np.ndarray, chance: float, seed: int) -> tuple[float, float]:
+    """Ends of the share over held-out rows drawn again, each time with their own threshold."""
+    random, low, high = np.random.default_rng(seed), (1 - LEVEL) / 2, (1 + LEVEL) / 2
+    rows = random.integers(len(usual), size=(_THRESHOLDS, len(usual)))
+    limits = _threshold(usual[rows])
+    shares = np.searchsorted(np.sort(made), limits, side="right") / len(made)
+    again = random.binomial(len(made), shares) / len(made)
+    beyond = np.clip((again - chance) / max(1e-9, 1 - chance), 0, 1)
+    return float(np.quantile(beyond, low)), float(np.quantile(beyond, high))
 
 
 def drawn_to_training(

@@ -95,7 +95,7 @@ def memorisation(
         test: held-out rows of the same source, in no part of training.
         samples: of the model, `(N, …)`; without, membership alone is measured.
         extractor: a second space for copies and that of coverage; else values alone.
-        limit: samples and held-out rows looked at, each.
+        limit: samples looked at, of held-out rows at least `LIMIT` where there are so many.
         rows: training and held-out rows for membership, each.
         seed: of everything random.
 
@@ -125,7 +125,7 @@ def memorisation(
         "strongest": strongest[0] if strongest else None,
         "coverage": None if samples is None else coverage(samples, test, extractor, seed=seed),
         "samples": 0 if asked is None else len(asked),
-        "test_rows": min(len(test), limit),
+        "test_rows": min(len(test), max(LIMIT, limit)),
         "train_rows": len(train),
         "extractor": None
         if extractor is None
@@ -141,7 +141,7 @@ def look(
     *,
     seed: int = 0,
 ) -> Findings:
-    """Nearest training rows of samples and of as many held-out rows, and what they show.
+    """Nearest training rows of samples and of held-out rows, and what they show.
 
     Args:
         samples: `(N, …)`.
@@ -149,10 +149,10 @@ def look(
         extractor: the second space, besides the values themselves.
         seed: of the rows drawn and the bootstrap.
     """
-    real = test.batch(spread_rows(len(test), len(samples))).x
+    real = test.batch(spread_rows(len(test), max(LIMIT, len(samples)))).x
     ways = {"pixels": None} | ({} if extractor is None else {"features": extractor})
     near = {space: _both(samples, real, train, by) for space, by in ways.items()}
-    spaces = {space: copied(*pair) for space, pair in near.items()}
+    spaces = {space: copied(*pair, seed=seed) for space, pair in near.items()}
     ours, theirs = near["pixels"]
     flagged = torch.stack([space.flagged for space in spaces.values()]).any(0)
     return Findings(
