@@ -14,13 +14,23 @@ from latentia.errors import UserError
 if TYPE_CHECKING:
     from latentia.data.open import open_data
     from latentia.detection.estimator import LatentOutlierDetector
+    from latentia.detection.image_estimator import ImageOutlierDetector
     from latentia.fitting import fit
     from latentia.run import Run, load
 
 __version__ = "0.1.0"
-__all__ = ["LatentOutlierDetector", "Run", "UserError", "fit", "load", "open_data"]
+__all__ = [
+    "ImageOutlierDetector",
+    "LatentOutlierDetector",
+    "Run",
+    "UserError",
+    "fit",
+    "load",
+    "open_data",
+]
 
 _HOMES = {
+    "ImageOutlierDetector": "latentia.detection.image_estimator",
     "LatentOutlierDetector": "latentia.detection.estimator",
     "Run": "latentia.run",
     "fit": "latentia.fitting",
