@@ -14,8 +14,10 @@ from latentia.data.stream import Stream
 from latentia.errors import UserError
 from latentia.fitting import build_trainer
 from latentia.game import Batch, Now
-from latentia.maths.rarity import effective_share, latent_rarity
+from latentia.maths.rarity import Combine, effective_share, latent_rarity, neighbour_density
 from latentia.objectives.debias import Debias
+
+COMBINE: tuple[Combine, ...] = ("neighbours", "product", "max")
 
 
 def skewed(n: int = 4000, rare: float = 0.02, d: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -29,7 +31,7 @@ def skewed(n: int = 4000, rare: float = 0.02, d: int = 3) -> tuple[torch.Tensor,
 
 def test_one_dimension_without_smoothing_becomes_flat() -> None:
     z, _ = skewed(d=1)
-    weights = latent_rarity(z, alpha=0.0, bins=8)
+    weights = latent_rarity(z, alpha=0.0, bins=8, combine="product")
     low, high = z.sort(0).values[[20, -21]].flatten()
     places = ((z[:, 0] - low) / (high - low) * 8).long().clamp(0, 7)
     mass = torch.zeros(8, dtype=torch.float64).index_add(0, places, weights)
@@ -41,7 +43,7 @@ def test_weights_are_a_distribution_and_alpha_flattens_them() -> None:
     z, apart = skewed()
     shares, effective = [], []
     for alpha in (0.0, 0.1, 1.0, 1e6):
-        weights = latent_rarity(z, alpha=alpha)
+        weights = latent_rarity(z, alpha=alpha, combine="product")
         assert weights.min() > 0 and weights.sum() == pytest.approx(1)
         shares.append(float(weights[apart].sum()))
         effective.append(effective_share(weights))
@@ -57,20 +59,48 @@ def test_the_largest_factor_alone_is_gentler_than_the_product() -> None:
     assert largest[apart].sum() > 0.04
 
 
+@pytest.mark.parametrize("combine", ["neighbours", "product"])
 @pytest.mark.parametrize("effective", [0.2, 0.6])
-def test_smoothing_is_chosen_so_that_enough_rows_count(effective: float) -> None:
+def test_smoothing_is_chosen_so_that_enough_rows_count(effective: float, combine: Combine) -> None:
     z, apart = skewed(d=30)
-    weights = latent_rarity(z, effective=effective)
+    weights = latent_rarity(z, effective=effective, combine=combine)
     assert effective_share(weights) == pytest.approx(effective, rel=0.02)
-    assert effective_share(latent_rarity(z, alpha=0.5)) < 0.05
+    assert effective_share(latent_rarity(z, alpha=0.5, combine="product")) < 0.05
     assert weights[apart].sum() > 0.02
 
 
-def test_a_dimension_without_spread_says_nothing() -> None:
+@pytest.mark.parametrize("combine", ["neighbours", "product", "max"])
+def test_a_dimension_without_spread_says_nothing(combine: Combine) -> None:
     z, _ = skewed()
     still = torch.cat([z, torch.ones(len(z), 2)], 1)
-    both = [latent_rarity(rows, alpha=0.1) for rows in (still, z)]
+    both = [latent_rarity(rows, alpha=0.1, combine=combine) for rows in (still, z)]
     torch.testing.assert_close(*both)
+
+
+def test_what_is_rare_only_in_how_dimensions_go_together_is_found_by_neighbours() -> None:
+    random = torch.Generator().manual_seed(0)
+    angles = torch.rand(4000, generator=random) * 5.5  # a circle with a gap
+    gap = torch.arange(4000) < 40
+    angles[gap] = 5.5 + 0.78 * torch.rand(40, generator=random)
+    ring = torch.stack([angles.cos(), angles.sin()], 1)
+    z = ring + 0.05 * torch.randn(4000, 2, generator=random)
+    shares = {c: float(latent_rarity(z, combine=c, effective=0.3)[gap].sum()) for c in COMBINE}
+    assert shares["neighbours"] > 0.05 and shares["neighbours"] > 3 * shares["product"]
+
+
+def test_neighbour_density_meets_the_density_of_a_gaussian() -> None:
+    z = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0))
+    found = neighbour_density(z).log()
+    exact = -0.5 * z.square().sum(1).double()
+    assert np.corrcoef(found.numpy(), exact.numpy())[0, 1] > 0.85
+    assert float(found.median()) == pytest.approx(0, abs=1e-3)
+
+
+def test_repeated_rows_and_few_rows_have_a_density() -> None:
+    same = torch.cat([torch.zeros(50, 3), torch.randn(50, 3)])
+    for z in (same, same[:2], torch.zeros(30, 4)):
+        found = latent_rarity(z)
+        assert found.isfinite().all() and found.sum() == pytest.approx(1)
 
 
 # drawing by weight

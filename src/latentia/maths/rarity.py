@@ -7,10 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Combine = Literal["product", "max"]
-SMOOTHINGS = (1e-3, 1e4)
+from latentia.maths.chunks import spread_rows
+
+Combine = Literal["neighbours", "product", "max"]
+SMOOTHINGS = (1e-3, 1e9)
 """Between which α is looked for."""
-_HALVINGS = 30
+NEIGHBOURS, REFERENCE_ROWS = 10, 4096
+_HALVINGS = 40
 
 
 def latent_rarity(
@@ -19,14 +22,17 @@ def latent_rarity(
     alpha: float | None = None,
     effective: float = 0.1,
     bins: int = 10,
-    combine: Combine = "product",
+    combine: Combine = "neighbours",
 ) -> Tensor:
     """Sampling weights that even out how often latent values occur.
 
     Every latent dimension gets a histogram Q_i; a row weighs ∏_i 1 / (Q_i(z_i) + α) (Amini et
-    al. 2019, eq. 4), or its largest factor alone. Q_i is taken relative to a flat histogram (its
-    mean is 1), so that α means the same for any number of bins: α → ∞ gives equal weights, and
-    with α = 0 a single dimension's histogram becomes flat.
+    al. 2019, eq. 4: "product"), or its largest factor alone ("max"). Q_i is taken relative to a
+    flat histogram, so that α means the same for any number of bins: α → ∞ gives equal weights,
+    and with α = 0 a single dimension's histogram becomes flat. What is rare only in how
+    dimensions go together, such as one hue on a circle of hues, no histogram of one dimension
+    shows; "neighbours" weighs by 1 / (q(z) + α), q being the density that the distance to the
+    tenth neighbour tells, relative to its median.
 
     Args:
         z: `(N, d)`, posterior means.
@@ -34,16 +40,16 @@ def latent_rarity(
             `effective` of the rows, since a product over many dimensions comes to rest on few.
         effective: share of the rows, 0…1 (`effective_share`).
         bins: of each histogram, between the 0.5 % quantiles; what lies outside joins the last.
-        combine: over dimensions, "product" or "max".
+        combine: how dimensions come together, see above.
 
     Returns:
         float64 `(N,)`, positive, sum 1.
     """
-    density = relative_density(z, bins)
+    density = neighbour_density(z)[:, None] if combine == "neighbours" else histograms(z, bins)
 
     def weights(smoothing: float) -> Tensor:
         logs = -torch.log(density + smoothing)
-        return (logs.sum(1) if combine == "product" else logs.amax(1)).softmax(0)
+        return (logs.amax(1) if combine == "max" else logs.sum(1)).softmax(0)
 
     if alpha is not None:
         return weights(alpha)
@@ -58,7 +64,7 @@ def latent_rarity(
     return weights(high)
 
 
-def relative_density(z: Tensor, bins: int) -> Tensor:
+def histograms(z: Tensor, bins: int) -> Tensor:
     """Histogram density of each value within its dimension, relative to a flat one.
 
     Args:
@@ -66,18 +72,43 @@ def relative_density(z: Tensor, bins: int) -> Tensor:
         bins: of each histogram.
 
     Returns:
-        float64 `(N, d)`, positive; 1 throughout in a dimension without spread.
+        float64 `(N, s)`, positive, for the s dimensions that vary; `(N, 1)` ones where none does.
     """
     z = z.double()
     low, high = _quantile(z, 0.005), _quantile(z, 0.995)
-    width = (high - low).clamp(min=1e-12)
-    places = ((z - low) / width * bins).long().clamp(0, bins - 1)
-    found = torch.ones_like(z)
-    for i in range(z.shape[1]):
-        if high[i] > low[i]:
-            counts = torch.bincount(places[:, i], minlength=bins).double()
-            found[:, i] = (counts * bins / len(z))[places[:, i]]
-    return found
+    varied = high > low
+    if not varied.any():
+        return torch.ones(len(z), 1, dtype=torch.float64)
+    z, low, high = z[:, varied], low[varied], high[varied]
+    places = ((z - low) / (high - low) * bins).long().clamp(0, bins - 1)
+    counts = [torch.bincount(column, minlength=bins)[column] for column in places.T]
+    return torch.stack(counts, 1).double() * bins / len(z)
+
+
+def neighbour_density(z: Tensor) -> Tensor:
+    """Density by the distance r to the tenth neighbour, (median r / r)^d.
+
+    Dimensions are brought to unit variance. Neighbours are looked for among at most
+    `REFERENCE_ROWS` rows, spread evenly.
+
+    Args:
+        z: `(N, d)`.
+
+    Returns:
+        float64 `(N,)`, positive, median 1.
+    """
+    z = z.double()
+    spread = z.std(0, unbiased=False)
+    varied = spread > 1e-9
+    z = (z - z.mean(0))[:, varied] / spread[varied]
+    if len(z) < 3 or not varied.any():
+        return torch.ones(len(z), dtype=torch.float64)
+    among = z[spread_rows(len(z), REFERENCE_ROWS)]
+    nth = min(NEIGHBOURS, len(among) - 1) + int(len(among) == len(z))  # a row finds itself
+    nth = min(nth, len(among))
+    r = torch.cat([torch.cdist(part, among).kthvalue(nth).values for part in z.split(1024)])
+    r = r.clamp(min=float(r[r > 0].min()) if (r > 0).any() else 1.0)  # repeated rows
+    return (r.median() / r) ** z.shape[1]
 
 
 def effective_share(weights: Tensor) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from latentia.data.spec import DataSpec
 from latentia.errors import UserError, nearest
-from latentia.maths.rarity import latent_rarity
+from latentia.maths.rarity import Combine, latent_rarity
 from latentia.models.debiasing import DebiasingVAE
 from latentia.nn.standardise import Standardise
 from latentia.objectives.debias import Debias
@@ -52,8 +52,10 @@ class DebiasingVAESettings(VariationalSettings):
         0.1, gt=0, le=1, description="share of the positives that the weights are worth at least"
     )
     bins: int = Field(10, ge=2, description="bins of each latent histogram")
-    combine: Literal["product", "max"] = Field(
-        "product", description="of the dimensions' rarities: their product, or the largest"
+    combine: Combine = Field(
+        "neighbours",
+        description="rarity by the distance to neighbours in all dimensions together; by the "
+        "product of the dimensions' histograms, as in the paper; by the largest of these alone",
     )
     positive_share: float | None = Field(
         0.5, gt=0, lt=1, description="positive examples in what is drawn; none: as in the data"
@@ -87,6 +89,7 @@ def build_model(spec: DataSpec, settings: DebiasingVAESettings) -> DebiasingVAE:
     latents = (settings.resample == "latent", "resample=latent")
     bound = (settings.bound_weight > 0, "bound_weight above 0")
     acts = {"alpha": latents, "bins": latents, "combine": latents}
+    acts["bins"] = (latents[0] and settings.combine != "neighbours", "combine=product and max")
     acts["effective"] = (latents[0] and settings.alpha is None, "resample=latent without alpha")
     refuse_idle(settings, {**acts, "beta": bound, "kl_warmup": bound, "likelihood": bound})
     latent, likelihood = settings.known("latent"), build_likelihood(spec, settings)
