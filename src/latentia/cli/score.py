@@ -59,8 +59,9 @@ def score(
         list[str] | None,
         typer.Option(
             help="reconstruction, negative_elbo, likelihood_ratio, latent_distance, typicality, "
-            "gradient_norm; for pictures also views, surroundings; with commas for more.",
-            show_default="all that apply",
+            "gradient_norm; for pictures also views, surroundings; with commas for more; or all.",
+            show_default="for pictures likelihood_ratio, latent_distance, views and surroundings, "
+            "else all that apply",
         ),
     ] = None,
     top: Annotated[
@@ -88,8 +89,8 @@ def score(
     from latentia.detection.scorer import OutlierScorer
 
     found, model = opened(run, device)
-    _require_endings(found, out, pictures)
-    wanted = [name.strip() for word in scores or [] for name in word.split(",")] or None
+    _require_endings(found, out, pictures, heat)
+    wanted = _wanted(scores, model, found)
     train, held_out = _normal(found, reference)
     rows = found.data(split, data)
     if not json:
@@ -113,16 +114,29 @@ def score(
             print(path)
 
 
-def _require_endings(run: Run, out: Path, pictures: Path | None) -> None:
+def _wanted(words: list[str] | None, model: Any, run: Run) -> list[str] | None:
+    """Names of scores; None where none are named."""
+    from latentia.detection.scores import SCORES
+
+    names = [name.strip() for word in words or [] for name in word.split(",")]
+    if names == ["all"]:
+        return [name for name, score in SCORES.items() if score.fits(model, run.spec.shape)]
+    return names or None
+
+
+def _require_endings(run: Run, out: Path, pictures: Path | None, heat: Path | None) -> None:
     """Refuse what cannot be written before any work is done."""
     if out.suffix.lower() != ".csv":
         raise UserError(f"{out} must end in .csv.")
-    if pictures is None:
-        return
-    if pictures.suffix.lower() != ".png":
+    for name, path in (("--pictures", pictures), ("--map", heat)):
+        if path is not None and run.spec.kind != "image":
+            raise UserError(
+                f"{run.folder} models vectors, which are no pictures; leave out {name}."
+            )
+    if pictures is not None and pictures.suffix.lower() != ".png":
         raise UserError(f"{pictures} must end in .png.")
-    if run.spec.kind != "image":
-        raise UserError(f"{run.folder} models vectors, which are no pictures; leave --pictures.")
+    if heat is not None and heat.suffix and heat.suffix.lower() != ".png":
+        raise UserError(f"--map {heat} must end in .png, or name a folder.")
 
 
 def _normal(run: Run, reference: str | None) -> tuple[Dataset, Dataset]:

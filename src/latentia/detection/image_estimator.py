@@ -41,7 +41,7 @@ class ImageOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             is given. The features beside it take some seconds more.
         model: a family that rebuilds pictures: `vae`, `autoencoder`, …
         settings: of the family; `latentia models NAME` lists them.
-        scores: names from `SCORES`; all that apply where None.
+        scores: names from `SCORES`; where None, see `default_scores`.
         contamination: share of normal pictures that `predict` may call outliers; "auto": 0.01.
         random_state: seed of everything random.
 

@@ -89,7 +89,7 @@ class OutlierScorer:
                 that look at the pictures alone.
             train: rows that the model was trained on.
             held_out: normal rows that it was not trained on, at least 5.
-            scores: names from `SCORES`; all that the model can give where None.
+            scores: names from `SCORES`; where None, see `default_scores`.
             rule: how scores are combined, see `Calibration`.
             seed: of every draw.
 

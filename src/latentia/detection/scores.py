@@ -304,13 +304,41 @@ SCORES: dict[str, Score] = {
 """Scores of a model by name."""
 
 
+PICTURE_SCORES = ("likelihood_ratio", "latent_distance", "views", "surroundings")
+"""What pictures are judged by unless scores are named.
+
+Reconstruction, −ELBO, typicality and gradient norm grow with how busy a picture is, and call a
+smooth one normal whatever it shows; the likelihood ratio takes that out (Serrà et al. 2020).
+"""
+
+
+def default_scores(fitting: Sequence[str], shape: tuple[int, ...]) -> list[str]:
+    """The scores that are combined where none are named.
+
+    Args:
+        fitting: names of scores that can be had.
+        shape: of a row.
+
+    Returns:
+        All for vectors; for pictures those of `PICTURE_SCORES`, and the reconstruction in place
+        of a likelihood ratio that the model cannot give.
+
+    >>> default_scores(["reconstruction", "views"], (1, 28, 28))
+    ['reconstruction', 'views']
+    """
+    if len(shape) != 3:
+        return list(fitting)
+    instead = () if "likelihood_ratio" in fitting else ("reconstruction",)
+    return [name for name in fitting if name in PICTURE_SCORES + instead]
+
+
 def chosen_scores(
     names: Sequence[str] | None, model: object, shape: tuple[int, ...]
 ) -> dict[str, Score]:
-    """The named scores, or all that can be had of the model.
+    """The named scores, or the default ones of those that can be had of the model.
 
     Args:
-        names: keys of `SCORES`; None for all.
+        names: keys of `SCORES`; None for `default_scores`.
         model: None takes the scores that need no model.
         shape: of a row.
 
@@ -324,7 +352,7 @@ def chosen_scores(
                 f"{type(model).__name__} neither rebuilds nor weighs examples, so it cannot say "
                 "which are strange. Train a model that can, such as --model vae."
             )
-        return fitting
+        return {name: fitting[name] for name in default_scores(list(fitting), shape)}
     if not names:
         raise UserError(f"Name at least one score: {', '.join(SCORES)}.")
     for name in names:
