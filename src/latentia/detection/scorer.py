@@ -106,7 +106,7 @@ class OutlierScorer:
         return cls(model, train.spec.shape, measures, calibrations, total, seed)
 
     def score(self, data: Dataset) -> OutlierScores:
-        """Scores of every row; a row's numbers do not depend on the rows beside it.
+        """Scores of every row, up to rounding the same whatever rows stand beside it.
 
         Raises:
             UserError: rows of another shape than the model's.

@@ -19,12 +19,14 @@ from torch import Tensor
 from latentia.abilities import Decodes, Encodes, HasElbo
 from latentia.data.pictures import to_image, to_pixels
 from latentia.data.spec import Dataset
+from latentia.detection.denoising import denoising_error
 from latentia.detection.gaussian import FittedGaussian
 from latentia.detection.surroundings import SMALLEST_SIDE, Surroundings
 from latentia.detection.views import Views
 from latentia.errors import UserError, nearest
 from latentia.maths.chunks import device_of, spread_rows
 from latentia.metrics.reconstruction import squared_errors
+from latentia.models.denoiser import Denoiser
 from latentia.models.variational import VariationalModel
 
 Rows = np.ndarray
@@ -92,7 +94,7 @@ def negative_elbo(model: Any, x: Tensor, *, draws: int = ELBO_DRAWS, seed: int =
     """−ELBO at β = 1, `(B, …) -> (B,)`, nats.
 
     Models with one inference network take the same noise for every row, so that a row's number
-    does not depend on the rows beside it.
+    does not depend on the rows beside it; others draw by the row's place in its chunk.
 
     Args:
         draws: of the latents, averaged.
@@ -189,6 +191,8 @@ class Score:
         """Whether the score can be had of this model on rows of this shape."""
         side = min(shape[1:]) if len(shape) == 3 else 0
         large_enough = self.smallest_side is None or side >= self.smallest_side
+        if isinstance(model, Denoiser) and Denoiser not in self.needs and self.needs:
+            return False  # its codes are as large as the data, bring it back exactly, and are slow
         return large_enough and all(isinstance(model, ability) for ability in self.needs)
 
 
@@ -229,6 +233,10 @@ def _fit_latent_distance(model: Any, train: Dataset, seed: int) -> Measure:
 
 def _fit_gradient(model: Any, train: Dataset, seed: int) -> Measure:
     return lambda seen: gradient_norm(seen.model, seen.x)
+
+
+def _fit_denoising(model: Any, train: Dataset, seed: int) -> Measure:
+    return lambda seen: denoising_error(seen.model, seen.x, seed=seen.seed)
 
 
 def _fit_views(model: Any, train: Dataset, seed: int) -> Measure:
@@ -282,6 +290,12 @@ SCORES: dict[str, Score] = {
             _fit_gradient,
         ),
         Score(
+            "denoising",
+            (Denoiser,),
+            "the model, asked to take noise off it, makes something else of it",
+            _fit_denoising,
+        ),
+        Score(
             "views",
             (),
             "its features, looked at from all sides, are unlike those of the others: another kind "
@@ -304,7 +318,7 @@ SCORES: dict[str, Score] = {
 """Scores of a model by name."""
 
 
-PICTURE_SCORES = ("likelihood_ratio", "latent_distance", "views", "surroundings")
+PICTURE_SCORES = ("likelihood_ratio", "latent_distance", "denoising", "views", "surroundings")
 """What pictures are judged by unless scores are named.
 
 Reconstruction, −ELBO, typicality and gradient norm grow with how busy a picture is, and call a
@@ -328,7 +342,7 @@ def default_scores(fitting: Sequence[str], shape: tuple[int, ...]) -> list[str]:
     """
     if len(shape) != 3:
         return list(fitting)
-    instead = () if "likelihood_ratio" in fitting else ("reconstruction",)
+    instead: tuple[str, ...] = () if "likelihood_ratio" in fitting else ("reconstruction",)
     return [name for name in fitting if name in PICTURE_SCORES + instead]
 
 
