@@ -64,8 +64,7 @@ def strangeness(
 ) -> Strangeness:
     """Scores of each half by the model of the other, and of each row by its neighbours.
 
-    Scores are calibrated on the judged half itself without its strangest 3 %, so that outliers do
-    not pass for usual.
+    Scores are calibrated on the judged half itself, see `combined`.
 
     Args:
         models: two, each trained on one half.
@@ -83,18 +82,40 @@ def strangeness(
         quick = [name for name in chosen_scores(None, model, data.spec.shape) if name not in SLOW]
         scorer = OutlierScorer.fit(model, data.subset(own), few, scores=quick, seed=seed)
         parts = {**scorer.score(judged).parts, NEIGHBOUR: alone[other].astype(float)}
-        calibration = _calibrated(parts)
-        total[other] = calibration.combined(parts)
-        for name, values in calibration.surprises(parts).items():
+        total[other], heard = combined(parts)
+        for name, values in heard.items():
             surprises.setdefault(name, np.zeros(len(data)))[other] = values
     return Strangeness(total, surprises, threshold(total))
 
 
-def _calibrated(parts: dict[str, np.ndarray]) -> Calibration:
-    """Calibrated on the rows that are usual by a first calibration on all."""
-    first = Calibration.fit(parts).combined(parts)
-    usual = first <= np.quantile(first, 1 - _TRIM)
-    return Calibration.fit({name: values[usual] for name, values in parts.items()})
+def combined(parts: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """One number for each row, and the surprise of each of its scores, nats.
+
+    Scores of one family, which look at the same thing, are combined so that the rarest decides;
+    the mean over the families then gathers what independent witnesses say (Fisher 1932). The
+    strangest 3 % by a first calibration on all rows do not take part in the second.
+
+    Args:
+        parts: scores by name, `(N,)` each, higher = stranger.
+    """
+    first, _ = _together(parts, np.ones(len(next(iter(parts.values()))), bool))
+    return _together(parts, first <= np.quantile(first, 1 - _TRIM))
+
+
+def _together(
+    parts: dict[str, np.ndarray], usual: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    families: dict[str, dict[str, np.ndarray]] = {}
+    for name, values in parts.items():
+        family = NEIGHBOUR if name == NEIGHBOUR else SCORES[name].family
+        families.setdefault(family, {})[name] = values
+    surprises: dict[str, np.ndarray] = {}
+    totals = []
+    for scores in families.values():
+        calibration = Calibration.fit({name: values[usual] for name, values in scores.items()})
+        surprises |= calibration.surprises(scores)
+        totals.append(calibration.combined(scores))
+    return np.mean(totals, axis=0), surprises
 
 
 def threshold(total: np.ndarray) -> float:

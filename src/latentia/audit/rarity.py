@@ -14,8 +14,8 @@ from latentia.audit.describe import nearest
 MOST_ROWS = 4000  # in the tree of clusters; others join the region of their neighbours
 SMALLEST, SMALLEST_SHARE, LARGEST_SHARE = 8, 0.004, 0.03
 MOST_REGIONS = 8
-LEAST_ISOLATION = 0.1
-LEAST_CLOSED = 0.5
+LEAST_ISOLATION = 0.2
+LEAST_CLOSED = 0.7
 _NEAR = 5
 _JOINING = 10
 _RARE_CLASS = 0.25  # of an equal share of the rows, below which a class is rare
@@ -85,7 +85,8 @@ def rare_regions(points: Tensor, *, seed: int = 0, most: int = MOST_REGIONS) -> 
     found = [_region(members, apart) for members in _branches(apart, smallest, largest)]
     found = [r for r in found if r.isolation >= LEAST_ISOLATION and r.closed >= LEAST_CLOSED]
     chosen: list[Region] = []
-    for region in sorted(found, key=lambda r: -r.score):
+    # of branches about as good as each other the larger, not the core of a kind
+    for region in sorted(found, key=lambda r: (-round(r.score, 1), -len(r.rows))):
         if all(not set(region.rows) & set(other.rows) for other in chosen):
             chosen.append(region)
     chosen = chosen[:most]
