@@ -99,17 +99,8 @@ def audit(
         options=options,
         announce=announce,
     )
-    plan: dict[str, Any] = {
-        "data": describe_source(data),
-        "hash": subject.data.spec.hash,
-        "labels": None if labels is None else str(labels),
-        "label_column": label_column,
-        "test": None if test is None else describe_source(test),
-        **budget.to_json(),
-        "model": model,
-        "settings": {k: str(v) for k, v in chosen.items()},
-        "seed": seed,
-    }
+    plan = _plan(data, labels, label_column, test, model, chosen, seed)
+    plan |= {"hash": subject.data.spec.hash, **budget.to_json()}
     folder = Path(out) if out is not None else _default_folder(plan["data"])
     _claim(folder, plan)
     announce(f"{len(subject.data):,} examples of {subject.data.spec.name}")
@@ -231,6 +222,27 @@ def _check_family(model: str) -> None:
         raise UserError(
             f"An audit needs a model that encodes and decodes; {model!r} does not. Use vae."
         )
+
+
+def _plan(
+    data: Data,
+    labels: str | Path | None,
+    label_column: str | None,
+    test: Data | None,
+    model: str,
+    chosen: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """What was asked for, as `plan.json` keeps it."""
+    return {
+        "data": describe_source(data),
+        "labels": None if labels is None else str(labels),
+        "label_column": label_column,
+        "test": None if test is None else describe_source(test),
+        "model": model,
+        "settings": {k: str(v) for k, v in chosen.items()},
+        "seed": seed,
+    }
 
 
 def _default_folder(source: str) -> Path:
