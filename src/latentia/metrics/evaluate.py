@@ -31,6 +31,7 @@ from latentia.metrics.fidelity import class_shares, fidelity
 from latentia.metrics.latent_space import latent_space
 from latentia.metrics.latents import latents
 from latentia.metrics.likelihood import likelihood
+from latentia.metrics.membership import ROWS
 from latentia.metrics.memorisation import LIMIT, memorisation
 from latentia.metrics.modes import known_mixture, modes
 from latentia.metrics.reconstruction import reconstruction
@@ -57,6 +58,7 @@ class Occasion:
         points: rows at most that disentanglement is measured on.
         limit: samples and held-out rows at most that copies are looked for among.
         judged: whether memorisation looks at features, besides values.
+        members: training and held-out rows at most, each, that membership is tried on.
     """
 
     model: Any
@@ -71,6 +73,7 @@ class Occasion:
     points: int = POINTS
     limit: int = LIMIT
     judged: bool = True
+    members: int = ROWS
 
     @cached_property
     def drawn(self) -> Tensor:
@@ -100,6 +103,7 @@ class Occasion:
             samples=self.drawn if draws else None,
             extractor=self.extractor if draws and self.judged else None,
             limit=self.limit,
+            rows=self.members,
             seed=self.seed,
         )
 

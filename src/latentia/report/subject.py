@@ -17,6 +17,7 @@ from latentia.data.pictures import grid_image
 from latentia.data.spec import Dataset, DataSpec
 from latentia.metrics.evaluate import Occasion
 from latentia.metrics.latents import latents
+from latentia.metrics.membership import ROWS, scores_of
 from latentia.report.page import FULL_WIDTH
 from latentia.run import Run
 
@@ -64,10 +65,16 @@ class Subject:
             importance_samples=100 if isinstance(self.model, HasElbo) else None,
             limit=_COPY_ROWS,
             judged=not self.quick or self.spec.kind == "vector",
+            members=affordable(self._score, seconds=2, least=32, most=ROWS, probe=self.probe),
         )
         if isinstance(self.model, Samples):
             vars(occasion)["drawn"] = self.drawn  # where its cached_property looks first
         return occasion
+
+    def _score(self, n: int) -> None:
+        """Every score that membership tries, on n rows."""
+        for score in scores_of(self.model).values():
+            score(self.test_rows(n))
 
     @cached_property
     def latents(self) -> dict[str, Any]:
