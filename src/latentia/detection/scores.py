@@ -203,7 +203,7 @@ def seen_chunks(
     rows = spread_rows(len(data), len(data) if limit is None else limit)
     size = max(8, min(256, _CHUNK_VALUES // data.spec.dims))
     device = str(device_of(model))
-    for chunk in rows.split(size):
+    for chunk in rows.split(size) if len(rows) else ():
         yield Seen(model, data.batch(chunk, device).x, seed)
 
 
