@@ -12,7 +12,7 @@ from latentia.audit.describe import Description, nearest
 from latentia.data.spec import Dataset
 from latentia.detection.calibration import Calibration
 from latentia.detection.scorer import OutlierScorer
-from latentia.detection.scores import SCORES, chosen_scores
+from latentia.detection.scores import SCORES
 
 NEIGHBOUR = "neighbours"
 _NEIGHBOUR_REASON = "it resembles no other example"
@@ -79,13 +79,21 @@ def strangeness(
     for model, own, other in zip(models, halves, reversed(halves), strict=True):
         judged = data.subset(other)
         few = judged.subset(slice(0, 32))  # only calibrates what is calibrated anew below
-        quick = [name for name in chosen_scores(None, model, data.spec.shape) if name not in SLOW]
+        quick = quick_scores(model, data.spec.shape)
         scorer = OutlierScorer.fit(model, data.subset(own), few, scores=quick, seed=seed)
         parts = {**scorer.score(judged).parts, NEIGHBOUR: alone[other].astype(float)}
         total[other], heard = combined(parts)
         for name, values in heard.items():
             surprises.setdefault(name, np.zeros(len(data)))[other] = values
     return Strangeness(total, surprises, threshold(total))
+
+
+def quick_scores(model: Any, shape: tuple[int, ...]) -> list[str]:
+    """Every score that the model can give and that trains nothing more.
+
+    Scores that grow with how busy a picture is take part: in an audit noise is a finding.
+    """
+    return [name for name, s in SCORES.items() if s.fits(model, shape) and name not in SLOW]
 
 
 def combined(parts: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:

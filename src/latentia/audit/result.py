@@ -16,6 +16,7 @@ from latentia.audit.labels import LabelAudit
 from latentia.audit.outliers import Strangeness
 from latentia.audit.rarity import Region
 from latentia.audit.subject import Subject
+from latentia.audit.traits import common_traits
 from latentia.audit.weights import Coverage, facts
 from latentia.files import write_json, write_text
 from latentia.run import Run
@@ -183,9 +184,10 @@ class AuditResult:
         share = f"{len(region.rows) / len(self.subject.data):.1%} of the examples"
         if region.label is not None:
             return f"the class {self.subject.class_name(region.label)!r} has only {share}"
+        traits = common_traits(self.subject, region.rows)
         return (
             f"a kind of its own with only {share}: {region.closed:.0%} of their nearest neighbours "
-            "are among them"
+            f"are among them{f'; {traits}' if traits else ''}"
         )
 
 
