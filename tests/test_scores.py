@@ -15,6 +15,7 @@ from latentia.detection.denoising import denoising_error
 from latentia.detection.gaussian import FittedGaussian
 from latentia.detection.scores import (
     SCORES,
+    Fitting,
     Seen,
     chosen_scores,
     code_length,
@@ -135,7 +136,7 @@ def test_scores_are_finite_and_one_per_row(family: str) -> None:
     assert {"reconstruction", "latent_distance", "gradient_norm"} <= set(fitting)
     assert ("negative_elbo" in fitting) == (family != "autoencoder")
     for name in fitting:
-        measure = SCORES[name].fit(model, data, 0)
+        measure = SCORES[name].fit(model, data, Fitting())
         seen = next(iter(seen_chunks(model, data)))
         values = measure(seen)
         assert values.shape == (60,) and values.dtype == np.float64 and np.isfinite(values).all()

@@ -142,7 +142,7 @@ def _require_endings(run: Run, out: Path, pictures: Path | None, heat: Path | No
 
 def _normal(run: Run, reference: str | None) -> tuple[Dataset, Dataset]:
     """Rows the run learned from, and normal rows it did not."""
-    from latentia.maths.chunks import spread_rows
+    import numpy as np
 
     if run.source:
         train = run.data("train")
@@ -154,7 +154,8 @@ def _normal(run: Run, reference: str | None) -> tuple[Dataset, Dataset]:
         raise UserError(
             f"{run.folder} was trained on data from Python; name normal data with --reference."
         )
-    return train, held_out.subset(spread_rows(len(held_out), _MOST_HELD_OUT).numpy())
+    few = np.unique(np.linspace(0, len(held_out) - 1, _MOST_HELD_OUT).astype(np.int64))
+    return train, held_out.subset(few)
 
 
 def _write(out: Path, rows: Dataset, result: OutlierScores) -> None:

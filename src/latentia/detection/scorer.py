@@ -10,7 +10,7 @@ import numpy as np
 
 from latentia.data.spec import Dataset
 from latentia.detection.calibration import Calibration, Rule
-from latentia.detection.scores import SCORES, Measure, chosen_scores, seen_chunks
+from latentia.detection.scores import SCORES, Fitting, Measure, chosen_scores, seen_chunks
 from latentia.errors import UserError
 
 
@@ -81,6 +81,7 @@ class OutlierScorer:
         scores: Sequence[str] | None = None,
         rule: Rule = "harmonic",
         seed: int = 0,
+        examples: int | None = None,
     ) -> Self:
         """Fit scores to `train` and calibrate them on `held_out`.
 
@@ -92,12 +93,15 @@ class OutlierScorer:
             scores: names from `SCORES`; where None, see `default_scores`.
             rule: how scores are combined, see `Calibration`.
             seed: of every draw.
+            examples: pictures that the training of `Views` sees, kept on the disk for the next
+                time; None takes 60,000, fewer of large or few pictures; 10,000 are a quick look.
 
         Raises:
             UserError: unknown scores, a model that can give none, too few held-out rows.
         """
         chosen = chosen_scores(scores, model, train.spec.shape)
-        measures = {name: score.fit(model, train, seed) for name, score in chosen.items()}
+        how = Fitting(seed, examples)
+        measures = {name: score.fit(model, train, how) for name, score in chosen.items()}
         normal = _measured(model, measures, held_out, seed)
         families = _families(normal)
         calibrations = {name: Calibration.fit(parts, rule) for name, parts in families.items()}

@@ -168,6 +168,19 @@ def gradient_norm(model: Any, x: Tensor) -> Rows:
 
 
 @dataclass(frozen=True)
+class Fitting:
+    """How scores are fitted.
+
+    Attributes:
+        seed: of every draw.
+        examples: pictures that the training of `Views` sees; None leaves it to the data.
+    """
+
+    seed: int = 0
+    examples: int | None = None
+
+
+@dataclass(frozen=True)
 class Score:
     """One way of being strange.
 
@@ -175,7 +188,7 @@ class Score:
         name: key in `SCORES`.
         needs: abilities that a model must have for it.
         reason: what a high value means, in plain words; ends "… because it" reads on with it.
-        fit: (model, training rows, seed) to a function of rows seen.
+        fit: (model, training rows, how to fit) to a function of rows seen.
         family: scores of one family look at the same thing, and count together once.
         smallest_side: pixels that pictures must have on their shorter side; None: for vectors too.
     """
@@ -183,7 +196,7 @@ class Score:
     name: str
     needs: tuple[type, ...]
     reason: str
-    fit: Callable[[Any, Dataset, int], Measure]
+    fit: Callable[[Any, Dataset, Fitting], Measure]
     family: str = "model"
     smallest_side: int | None = None
 
@@ -207,45 +220,45 @@ def seen_chunks(
         yield Seen(model, data.batch(chunk, device).x, seed)
 
 
-def _fit_reconstruction(model: Any, train: Dataset, seed: int) -> Measure:
+def _fit_reconstruction(model: Any, train: Dataset, how: Fitting) -> Measure:
     return lambda seen: _rows(squared_errors(seen.x, seen.returned))
 
 
-def _fit_elbo(model: Any, train: Dataset, seed: int) -> Measure:
+def _fit_elbo(model: Any, train: Dataset, how: Fitting) -> Measure:
     return lambda seen: seen.nll
 
 
-def _fit_ratio(model: Any, train: Dataset, seed: int) -> Measure:
+def _fit_ratio(model: Any, train: Dataset, how: Fitting) -> Measure:
     return lambda seen: likelihood_ratio(seen.nll, seen.code_length)
 
 
-def _fit_typicality(model: Any, train: Dataset, seed: int) -> Measure:
-    found = [seen.nll for seen in seen_chunks(model, train, seed, FITTING_ROWS)]
+def _fit_typicality(model: Any, train: Dataset, how: Fitting) -> Measure:
+    found = [seen.nll for seen in seen_chunks(model, train, how.seed, FITTING_ROWS)]
     usual = float(np.mean(np.concatenate(found)))
     return lambda seen: typicality(seen.nll, usual)
 
 
-def _fit_latent_distance(model: Any, train: Dataset, seed: int) -> Measure:
-    found = [seen.codes.cpu().numpy() for seen in seen_chunks(model, train, seed, FITTING_ROWS)]
+def _fit_latent_distance(model: Any, train: Dataset, how: Fitting) -> Measure:
+    found = [seen.codes.cpu().numpy() for seen in seen_chunks(model, train, how.seed, FITTING_ROWS)]
     usual = FittedGaussian.fit(np.concatenate(found))
     return lambda seen: latent_distance(seen.codes.cpu().numpy(), usual)
 
 
-def _fit_gradient(model: Any, train: Dataset, seed: int) -> Measure:
+def _fit_gradient(model: Any, train: Dataset, how: Fitting) -> Measure:
     return lambda seen: gradient_norm(seen.model, seen.x)
 
 
-def _fit_denoising(model: Any, train: Dataset, seed: int) -> Measure:
+def _fit_denoising(model: Any, train: Dataset, how: Fitting) -> Measure:
     return lambda seen: denoising_error(seen.model, seen.x, seed=seen.seed)
 
 
-def _fit_views(model: Any, train: Dataset, seed: int) -> Measure:
-    views = Views.fit(train, seed=seed)
+def _fit_views(model: Any, train: Dataset, how: Fitting) -> Measure:
+    views = Views.fit(train, seed=how.seed, examples=how.examples)
     return lambda seen: views.strangeness(seen.x)
 
 
-def _fit_surroundings(model: Any, train: Dataset, seed: int) -> Measure:
-    surroundings = Surroundings.fit(train, seed)
+def _fit_surroundings(model: Any, train: Dataset, how: Fitting) -> Measure:
+    surroundings = Surroundings.fit(train, how.seed)
     return lambda seen: surroundings.strangeness(seen.x)
 
 
