@@ -204,7 +204,7 @@ def faces(folder: Path, seed: int) -> None:
     normal, table = judge(open_data(own, split="test", options=options)), Table("against")
     for name in OTHERS:
         split = "test" if name == "fashion_mnist" else "all"
-        other = spread(open_data(folder / name, split=split, options=options), 1000)
+        other = spread(open_data(folder / name, split=split, options=options), 500)
         table.add(f"{name.split('/')[0]} ({len(other)})", aurocs(normal, judge(other)))
     table.close("mean", "lowest")
 

@@ -177,6 +177,16 @@ def test_contamination_moves_the_threshold(detector: ImageOutlierDetector) -> No
     assert shares[0] < shares[1] and np.isfinite(usual).all()
 
 
+def test_features_have_a_budget_of_their_own() -> None:
+    tiny = {"examples": 64, "settings": TINY, "scores": ["views"]}
+    pictures = stripes(60, 0)
+    few, more = (
+        ImageOutlierDetector(feature_examples=n, **tiny).fit(pictures)  # type: ignore[arg-type]
+        for n in (64, 512)
+    )
+    assert not np.allclose(few.outlier_scores(pictures), more.outlier_scores(pictures))
+
+
 def test_the_detector_refuses_in_plain_words() -> None:
     for named, X, words in (
         ({}, stripes(10, 0), "too few"),

@@ -96,6 +96,8 @@ def score(
     rows = found.data(split, data)
     if not json:
         say(f"Learning what is normal from {len(train)} rows and {len(held_out)} held-out ones …")
+        if found.spec.kind == "image":
+            say("For pictures this takes up to a minute or two the first time; it is kept.")
     scorer = OutlierScorer.fit(model, train, held_out, scores=wanted, seed=seed)
     result = scorer.score(rows)
     _write(out, rows, result)
