@@ -22,7 +22,7 @@ def latent_rarity(
     alpha: float | None = None,
     effective: float = 0.1,
     bins: int = 10,
-    combine: Combine = "neighbours",
+    combine: Combine = "product",
 ) -> Tensor:
     """Sampling weights that even out how often latent values occur.
 

@@ -53,9 +53,9 @@ class DebiasingVAESettings(VariationalSettings):
     )
     bins: int = Field(10, ge=2, description="bins of each latent histogram")
     combine: Combine = Field(
-        "neighbours",
-        description="rarity by the distance to neighbours in all dimensions together; by the "
-        "product of the dimensions' histograms, as in the paper; by the largest of these alone",
+        "product",
+        description="rarity by the product of the dimensions' histograms, as in the paper; by the "
+        "largest of these factors alone; by the distance to neighbours in all dimensions together",
     )
     positive_share: float | None = Field(
         0.5, gt=0, lt=1, description="positive examples in what is drawn; none: as in the data"
@@ -89,7 +89,7 @@ def build_model(spec: DataSpec, settings: DebiasingVAESettings) -> DebiasingVAE:
     latents = (settings.resample == "latent", "resample=latent")
     bound = (settings.bound_weight > 0, "bound_weight above 0")
     acts = {"alpha": latents, "bins": latents, "combine": latents}
-    acts["bins"] = (latents[0] and settings.combine != "neighbours", "combine=product and max")
+    acts["bins"] = (latents[0] and settings.combine != "neighbours", "histograms, not neighbours")
     acts["effective"] = (latents[0] and settings.alpha is None, "resample=latent without alpha")
     refuse_idle(settings, {**acts, "beta": bound, "kl_warmup": bound, "likelihood": bound})
     latent, likelihood = settings.known("latent"), build_likelihood(spec, settings)
