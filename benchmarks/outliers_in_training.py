@@ -28,7 +28,7 @@ from sklearn.metrics import roc_auc_score
 from latentia.data.open import open_data
 from latentia.data.source import Source, finish
 from latentia.data.spec import DataOptions, Dataset
-from latentia.debiasing.compare import codes
+from latentia.explore.latent import encode
 from latentia.fitting import fit
 from latentia.maths.rarity import latent_rarity
 from latentia.metrics.intervals import over_seeds
@@ -111,7 +111,11 @@ def rare(data: Path, examples: int, seed: int, place: Path) -> dict[str, tuple[f
             quiet=True,
         )
         if arm == "plain":
-            weights["weighted"] = latent_rarity(codes(runs[arm].model(), skewed)).numpy()
+            model, rows = runs[arm].model(), range(len(skewed))
+            codes = torch.cat(
+                [encode(model, skewed.batch(rows[i : i + 500]).x) for i in rows[::500]]
+            )
+            weights["weighted"] = latent_rarity(codes).numpy()
     given = weights["weighted"]
     assert given is not None and skewed.labels is not None
     print(

@@ -204,3 +204,16 @@ def test_a_wrong_class_name_names_the_nearest(tmp_path: Path) -> None:
     run, _ = tiny_run("debiasing-vae", "image", tmp_path, positive="33")
     with pytest.raises(UserError, match="no class '33'"):
         run.build()
+
+
+def test_surprise_weighs_by_minus_elbo_alone() -> None:
+    z, _ = skewed()
+    surprise = torch.randn(len(z), generator=torch.Generator().manual_seed(1))
+    surprise[:80] += 3
+    weights = latent_rarity(z, surprise, combine="surprise", effective=0.4)
+    assert weights[:80].mean() > 3 * weights[80:].mean()
+    order = surprise.argsort()
+    assert (weights[order].diff() >= 0).all()
+    torch.testing.assert_close(
+        latent_rarity(z, 10 * surprise + 7, combine="surprise", effective=0.4), weights
+    )

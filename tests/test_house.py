@@ -44,7 +44,7 @@ MAY_IMPORT["run"] = {"recipes", "training", "data"}
 MAY_IMPORT["fitting"] = {"run", "recipes", "training", "data", "abilities", "game"}
 MAY_IMPORT["study"] = {*MAY_IMPORT["fitting"], "fitting", "metrics", "explore", "maths"}
 MAY_IMPORT["detection"] = {*MAY_IMPORT["study"], "game", "nn", "models", "objectives"}
-MAY_IMPORT["debiasing"] = {*MAY_IMPORT["study"], "study"}
+MAY_IMPORT["debiasing"] = {*MAY_IMPORT["study"], "study", "models"}
 MAY_IMPORT["audit"] = {*MAY_IMPORT["study"], "study", "detection"}
 ABOVE = {
     "run",

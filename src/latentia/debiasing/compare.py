@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentia.abilities import Classifies, Encodes
+from latentia.abilities import Classifies
 from latentia.data.spec import Dataset
 from latentia.debiasing.sets import POSITIVE
 from latentia.errors import UserError
@@ -18,6 +18,7 @@ from latentia.files import write_csv, write_json
 from latentia.fitting import chosen_budget, plan
 from latentia.maths.chunks import device_of
 from latentia.metrics.fairness_compare import Comparison, SeedSummary, compare, over_comparisons
+from latentia.models.debiasing import DebiasingVAE
 from latentia.recipes.debiasing_vae import DebiasingVAESettings, rarity_of
 from latentia.run import Run, say
 from latentia.study.once import fit_once
@@ -198,21 +199,26 @@ def probabilities(model: Any, data: Dataset) -> np.ndarray:
 
 
 @torch.no_grad()
-def codes(model: Any, data: Dataset) -> torch.Tensor:
-    """Posterior means `(N, d)` on the CPU."""
-    assert isinstance(model, Encodes)
-    device = str(device_of(model))  # type: ignore[arg-type]
-    rows = torch.arange(len(data)).split(_CHUNK)
-    return torch.cat([model.encode(data.batch(part, device).x).float().cpu() for part in rows])
+def rarity(run: Run, *parts: Dataset) -> np.ndarray:
+    """How rare rows are to a debiased model, all parts weighed together, float64 `(N,)`, sum 1."""
+    assert isinstance(run.settings, DebiasingVAESettings)
+    model = run.model()
+    assert isinstance(model, DebiasingVAE)
+    device, seen = str(device_of(model)), []
+    for data in parts:
+        for rows in torch.arange(len(data)).split(_CHUNK):
+            x = data.batch(rows, device).x
+            seen.append((model.encode(x).float().cpu(), -model.elbo(x).cpu()))
+    means, surprise = (torch.cat(columns) for columns in zip(*seen, strict=True))
+    return rarity_of(run.settings)(means, surprise).numpy()
 
 
 def sampling_weights(run: Run, train: Dataset) -> np.ndarray:
     """How often to show each row, float64 `(N,)`: by latent rarity, mean 1 within each class."""
-    assert train.labels is not None and isinstance(run.settings, DebiasingVAESettings)
+    assert train.labels is not None
     theirs = train.labels == POSITIVE
     weights = np.ones(len(train))
-    z = codes(run.model(), train.subset(np.flatnonzero(theirs)))
-    weights[theirs] = rarity_of(run.settings)(z).numpy() * theirs.sum()
+    weights[theirs] = rarity(run, train.subset(np.flatnonzero(theirs))) * theirs.sum()
     return weights
 
 
@@ -222,12 +228,8 @@ def _rare_or_usual(run: Run, train: Dataset, test: Dataset) -> np.ndarray:
     Test rows are weighed together with the training rows whose histograms they fall into.
     """
     assert test.labels is not None and train.labels is not None
-    assert isinstance(run.settings, DebiasingVAESettings)
-    model = run.model()
     parts = [data.subset(np.flatnonzero(data.labels == POSITIVE)) for data in (train, test)]
-    z = torch.cat([codes(model, part) for part in parts])
-    rarity = rarity_of(run.settings)(z).numpy()
-    mine = rarity[len(parts[0]) :]
+    mine = rarity(run, *parts)[len(parts[0]) :]
     found = np.full(len(test), "", dtype="<U5")
     found[test.labels == POSITIVE] = np.where(
         mine >= np.quantile(mine, 1 - RARE_SHARE), "rare", "usual"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latentia.maths.chunks import spread_rows
 
-Combine = Literal["neighbours", "product", "max"]
+Combine = Literal["product", "max", "neighbours", "surprise"]
 SMOOTHINGS = (1e-3, 1e9)
 """Between which α is looked for."""
 NEIGHBOURS, REFERENCE_ROWS = 10, 4096
@@ -18,6 +18,7 @@ _HALVINGS = 40
 
 def latent_rarity(
     z: Tensor,
+    surprise: Tensor | None = None,
     *,
     alpha: float | None = None,
     effective: float = 0.1,
@@ -32,20 +33,23 @@ def latent_rarity(
     and with α = 0 a single dimension's histogram becomes flat. What is rare only in how
     dimensions go together, such as one hue on a circle of hues, no histogram of one dimension
     shows; "neighbours" weighs by 1 / (q(z) + α), q being the density that the distance to the
-    tenth neighbour tells, relative to its median.
+    tenth neighbour tells, relative to its median. What is so rare that the encoder has not learnt
+    to tell it apart lies close together, not far out; the model is surprised at it all the same:
+    "surprise" takes q = exp(−s), s being −ELBO in robust standard deviations above its median.
 
     Args:
         z: `(N, d)`, posterior means.
+        surprise: −ELBO, `(N,)`, nats; for "surprise" alone.
         alpha: smoothing, ≥ 0; None takes the smallest under which the weights are worth at least
             `effective` of the rows, since a product over many dimensions comes to rest on few.
         effective: share of the rows, 0…1 (`effective_share`).
         bins: of each histogram, between the 0.5 % quantiles; what lies outside joins the last.
-        combine: how dimensions come together, see above.
+        combine: what tells rarity, see above.
 
     Returns:
         float64 `(N,)`, positive, sum 1.
     """
-    density = neighbour_density(z)[:, None] if combine == "neighbours" else histograms(z, bins)
+    density = _density(z, surprise, bins, combine)
 
     def weights(smoothing: float) -> Tensor:
         logs = -torch.log(density + smoothing)
@@ -62,6 +66,15 @@ def latent_rarity(
             (low, middle) if effective_share(weights(middle)) >= effective else (middle, high)
         )
     return weights(high)
+
+
+def _density(z: Tensor, surprise: Tensor | None, bins: int, combine: Combine) -> Tensor:
+    """Relative densities whose product, or smallest, tells how usual a row is, `(N, …)`."""
+    if combine == "surprise":
+        assert surprise is not None, "rarity by surprise needs the surprise of every row"
+        s = surprise.double() - surprise.double().median()
+        return torch.exp(-s / (1.4826 * s.abs().median()).clamp(min=1e-9)).clamp(1e-6, 1e6)[:, None]
+    return neighbour_density(z)[:, None] if combine == "neighbours" else histograms(z, bins)
 
 
 def histograms(z: Tensor, bins: int) -> Tensor:

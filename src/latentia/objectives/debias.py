@@ -29,6 +29,8 @@ class DebiasingModel(Protocol):
 
     def kl(self, drawn: Any) -> Tensor: ...
 
+    def elbo(self, x: Tensor, *, seed: int = 0) -> Tensor: ...
+
 
 class SamplingWeights(nn.Module):
     """How often to show each of N rows; a buffer, so that it is saved with the player."""
@@ -57,7 +59,8 @@ class Debias:
         bound_weight: of the bound per value; 0 leaves a plain classifier.
         beta: weight of the KL term within the bound.
         warmup: share of the budget over which that weight rises from 0.
-        rarity: weights `(M,)` from latent means `(M, d)`; None draws positive examples evenly.
+        rarity: weights `(M,)` from latent means `(M, d)` and −ELBO `(M,)`; None draws positive
+            examples evenly.
         positive_share: of positive examples in what is drawn; None: as in the data.
     """
 
@@ -72,7 +75,7 @@ class Debias:
         bound_weight: float,
         beta: float,
         warmup: float,
-        rarity: Callable[[Tensor], Tensor] | None,
+        rarity: Callable[[Tensor, Tensor], Tensor] | None,
         positive_share: float | None,
     ) -> None:
         self.model, self.positive, self.values = model, positive, values
@@ -112,27 +115,29 @@ class Debias:
         return torch.tensor(effective_share(self.weights.values))
 
     def resample(self, every: Iterator[Batch], step: int) -> None:
-        """Weigh positive examples by the rarity of their latents, all others alike."""
-        means, labels = [], []
+        """Weigh positive examples by their rarity, all others alike."""
+        seen, labels = [], []
         for batch in every:
             assert batch.labels is not None
             labels.append(batch.labels)
             theirs = batch.x[batch.labels == self.positive]
             if self.rarity is not None and step >= RESTING_STEPS and len(theirs):
-                means.append(self.model.see(theirs)[0].float())
+                seen.append((self.model.see(theirs)[0].float(), -self.model.elbo(theirs)))
         theirs = torch.cat(labels) == self.positive
-        self.weights.values.copy_(self._weigh(theirs, torch.cat(means) if means else None))
+        rarity = None
+        if seen and self.rarity is not None:
+            means, surprise = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
+            rarity = self.rarity(means, surprise)
+        self.weights.values.copy_(self._weigh(theirs, rarity))
 
-    def _weigh(self, theirs: Tensor, means: Tensor | None) -> Tensor:
-        """Weights `(N,)` from which rows are positive and the latent means of those."""
+    def _weigh(self, theirs: Tensor, rarity: Tensor | None) -> Tensor:
+        """Weights `(N,)` from which rows are positive and the rarity of those, `(M,)`, sum 1."""
         n, count = len(theirs), int(theirs.sum())
         share = count / n if self.positive_share is None else self.positive_share
         if count in (0, n):
             share = count / n
         weights = torch.full((n,), (1 - share) / max(n - count, 1), dtype=torch.float64)
         if count:
-            chosen = torch.full((count,), 1 / count, dtype=torch.float64)
-            if means is not None and self.rarity is not None:
-                chosen = self.rarity(means.cpu())
-            weights[theirs.cpu()] = share * chosen
+            even = torch.full((count,), 1 / count, dtype=torch.float64)
+            weights[theirs.cpu()] = share * (even if rarity is None else rarity)
         return weights

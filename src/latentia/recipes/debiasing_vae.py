@@ -55,7 +55,8 @@ class DebiasingVAESettings(VariationalSettings):
     combine: Combine = Field(
         "product",
         description="rarity by the product of the dimensions' histograms, as in the paper; by the "
-        "largest of these factors alone; by the distance to neighbours in all dimensions together",
+        "largest of these factors alone; by the distance to neighbours in all dimensions together; "
+        "by −ELBO, for what is too rare to have a place among the latents",
     )
     positive_share: float | None = Field(
         0.5, gt=0, lt=1, description="positive examples in what is drawn; none: as in the data"
@@ -89,7 +90,10 @@ def build_model(spec: DataSpec, settings: DebiasingVAESettings) -> DebiasingVAE:
     latents = (settings.resample == "latent", "resample=latent")
     bound = (settings.bound_weight > 0, "bound_weight above 0")
     acts = {"alpha": latents, "bins": latents, "combine": latents}
-    acts["bins"] = (latents[0] and settings.combine != "neighbours", "histograms, not neighbours")
+    acts["bins"] = (
+        latents[0] and settings.combine in ("product", "max"),
+        "combine=product and max",
+    )
     acts["effective"] = (latents[0] and settings.alpha is None, "resample=latent without alpha")
     refuse_idle(settings, {**acts, "beta": bound, "kl_warmup": bound, "likelihood": bound})
     latent, likelihood = settings.known("latent"), build_likelihood(spec, settings)
@@ -102,8 +106,8 @@ def build_model(spec: DataSpec, settings: DebiasingVAESettings) -> DebiasingVAE:
     )
 
 
-def rarity_of(settings: DebiasingVAESettings) -> Callable[[Tensor], Tensor]:
-    """Sampling weights `(N,)` from latent means `(N, d)`, as the settings want them."""
+def rarity_of(settings: DebiasingVAESettings) -> Callable[[Tensor, Tensor], Tensor]:
+    """Sampling weights `(N,)` from latent means `(N, d)` and −ELBO `(N,)`, as the settings say."""
     return partial(
         latent_rarity,
         alpha=settings.alpha,
