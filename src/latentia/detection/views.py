@@ -135,6 +135,7 @@ class Views:
         cache_dir: Path | None = None,
     ) -> Self:
         """Learn from training pictures; the net is kept on disk for the next time."""
+        examples = examples or default_examples(train)
         how = ("views", _VERSION, seed, examples)
         net = kept_net(
             train, None, how, lambda: train_views(train, seed=seed, examples=examples), cache_dir
