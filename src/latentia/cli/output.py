@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +17,7 @@ from latentia.data.pictures import save_folder, save_grid
 from latentia.data.spec import Dataset, to_unit
 from latentia.data.tables import TableEncoder
 from latentia.errors import UserError
-from latentia.files import write_aside
+from latentia.files import write_aside, write_csv
 from latentia.run import Run
 
 
@@ -106,16 +105,8 @@ def save_table(out: Path, run: Run, rows: Tensor, label: str | None = None) -> P
         columns = TableEncoder.from_json(facts).inverse(values)
     if label is not None:
         columns[(facts or {}).get("label") or "label"] = [label] * len(values)
-    write_aside(out, lambda aside: _write_csv(aside, columns))
+    write_csv(out, list(columns), zip(*columns.values(), strict=True))
     return out
-
-
-def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in zip(*columns.values(), strict=True):
-            writer.writerow([f"{v:.7g}" if isinstance(v, float) else v for v in row])
 
 
 def require_npz(out: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from latentia.data.spec import DataSpec
 from latentia.recipes.registry import FAMILIES
 from latentia.report.draw import curves
 from latentia.report.page import Fact, Figure, Section, Table, img
@@ -55,11 +56,11 @@ def waiting_share(rows: list[dict[str, Any]]) -> float:
 def what(subject: Subject) -> Section:
     """What was trained on what."""
     run, spec, family = subject.run, subject.spec, FAMILIES[subject.run.family]
-    kind = "images" if spec.kind == "image" else "vectors"
+    data = f"{spec.name}: {spec.n:,} {kind_of(spec)} of shape {_shape(spec.shape)} to train on"
     rows = [
         ("Model", f"{family.title}, after {family.paper}"),
         ("It can", ", ".join(family.abilities)),
-        ("Data", f"{spec.name}: {spec.n:,} {kind} of shape {_shape(spec.shape)} to train on"),
+        ("Data", data),
         ("Labels", _classes(spec.classes)),
         ("Content hash", spec.hash),
         ("Budget", _budget(run.budget.to_json()) + ("" if run.finished else ", not yet spent")),
@@ -80,6 +81,15 @@ def what(subject: Subject) -> Section:
             )
         )
     return section
+
+
+def kind_of(spec: DataSpec) -> str:
+    """What the rows are, in the plural."""
+    if spec.sound is not None:
+        return "recordings, as pictures of loudness over time and pitch,"
+    if spec.columns is not None:
+        return "rows of a table, as numbers,"
+    return "images" if spec.kind == "image" else "vectors"
 
 
 def picture(images: Any, columns: int, alt: str, caption: str, title: str = "") -> Figure:
