@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from latentia.data.columns import columns_for
 from latentia.data.open import open_data
 from latentia.data.pictures import to_image
 from latentia.data.spec import DataOptions, Dataset
@@ -169,5 +170,32 @@ def planted_digits(data: Path, *, rare: int = 4, seed: int = 0, n: int = 2000) -
         np.concatenate(strangers),
         (values[~ordinary], labels[~ordinary]),
         n=n,
+        seed=seed,
+    )
+
+
+def planted_faces(data: Path, *, seed: int = 0, n: int = 2000, side: int = 64) -> Planted:
+    """CelebA with its attribute Male as label and faces with hats at 1 %.
+
+    Strangers are drawn faces, scenes and damaged faces; near-duplicates may be mirrored.
+    """
+    faces = rows_of(data / "faces" / "celeba_6000.zip", side)
+    found = columns_for(faces, data / "faces" / "celeba_6000_attributes.csv.gz").values
+    random = np.random.default_rng(seed + 1000)
+    values, labels, hats = np.asarray(faces.values), found["Male"], found["Wearing_Hat"] == 1
+    drawn = rows_of(data / "anime_faces" / "anime_faces_2999_64px.zip", side).values
+    scenes = rows_of(data / "cifar10" / "cifar10_4000.npz", side).values
+    plain = np.flatnonzero(~hats)
+    strangers = [
+        drawn[random.integers(0, len(drawn), 4)],
+        scenes[random.integers(0, len(scenes), 5)],
+        damaged(values[plain[-6:]], random),
+    ]
+    return plant(
+        (values[plain[:-6]], labels[plain[:-6]]),
+        np.concatenate(strangers),
+        (values[hats], labels[hats]),
+        n=n,
+        ways=(*WAYS, "mirror"),
         seed=seed,
     )

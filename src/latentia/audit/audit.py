@@ -17,7 +17,7 @@ from latentia.audit.labels import wrong_labels
 from latentia.audit.leakage import leaks_of, sides_of, together
 from latentia.audit.models import Models, trained
 from latentia.audit.outliers import Strangeness, strangeness
-from latentia.audit.rarity import Region, rare_classes, rare_regions
+from latentia.audit.rarity import SMALLEST, Region, rare_classes, rare_regions
 from latentia.audit.result import AuditResult, write
 from latentia.audit.subject import Data, Subject, opened
 from latentia.audit.weights import coverage, suggested
@@ -34,6 +34,7 @@ from latentia.training.device import resolve_device, tune_process
 DEFAULT_MINUTES = 2.0
 PLAN_FILE = "plan.json"
 NEEDS = ("encode", "decode")
+SIZEABLE = 0.005  # of the rows, from which on a rare kind explains why its rows are strange
 _CHUNK = 256
 
 
@@ -157,6 +158,7 @@ def _examined(
     strange = strangeness(halves, data, models.rows, found, seed=seed)
     tell("scoring strangeness", 1, 1)
     outliers = solitary(strange, regions)
+    judged = None if judged is None else judged.without(outliers)
     issues = () if judged is None else judged.issues
     result = AuditResult(
         folder=folder,
@@ -197,8 +199,13 @@ def codes_of(model: Any, data: Dataset) -> np.ndarray:
 
 
 def solitary(strange: Strangeness, regions: list[Region]) -> list[int]:
-    """Listed rows that do not belong to a rare kind: those are strange together, and told there."""
-    grouped = {i for region in regions if region.label is None for i in region.rows}
+    """Listed rows but for those of a sizeable rare kind, which is told as such.
+
+    A handful of alike strangers stays among the strange examples.
+    """
+    least = max(SMALLEST + 2, SIZEABLE * len(strange.total))
+    kinds = [r.rows for r in regions if r.label is None and len(r.rows) >= least]
+    grouped = {i for rows in kinds for i in rows}
     return [i for i in strange.listed() if i not in grouped]
 
 

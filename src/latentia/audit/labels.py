@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -60,6 +61,11 @@ class LabelAudit:
     issues: tuple[LabelIssue, ...]
     accuracy: float
     judged: int
+
+    def without(self, strange: Sequence[int]) -> LabelAudit:
+        """The same but for rows that are strange altogether: no label fits those."""
+        kept = tuple(issue for issue in self.issues if issue.row not in set(strange))
+        return replace(self, issues=kept)
 
 
 def wrong_labels(
