@@ -23,6 +23,7 @@ from latentia.data.arrays import from_arrays
 from latentia.data.open import open_data
 from latentia.data.source import finish
 from latentia.data.spec import DataOptions, Dataset
+from latentia.fitting import weights_of
 from latentia.report.audit_page import SNIPPET, page
 from planted import WAYS, Planted, altered, planted_digits
 
@@ -236,6 +237,11 @@ def test_the_snippet_of_the_weights_runs(audited: AuditResult) -> None:
     batch = next(iter(found["loader"]))  # type: ignore[call-overload]
     assert len(batch) == 64
     assert np.allclose(np.asarray(found["weights"]), audited.weights, atol=1e-5)
+
+
+def test_a_training_takes_the_weights(audited: AuditResult) -> None:
+    weights = weights_of(audited.subject.data, audited.folder / "weights.csv")
+    assert np.allclose(weights, audited.weights, atol=1e-5)
 
 
 def test_a_table_with_leaks_and_strange_rows(tmp_path: Path) -> None:

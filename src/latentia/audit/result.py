@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +16,7 @@ from latentia.audit.rarity import Region
 from latentia.audit.subject import Subject
 from latentia.audit.traits import common_traits
 from latentia.audit.weights import Coverage, facts
-from latentia.files import write_json, write_text
+from latentia.files import write_csv, write_json
 from latentia.run import Run
 
 FACTS_FILE, ROWS_FILE, WEIGHTS_FILE, PAGE_FILE = (
@@ -193,13 +191,16 @@ class AuditResult:
 
 def write(result: AuditResult) -> None:
     """Write `audit.json`, `audit.csv` and `weights.csv` into the folder."""
-    write_text(result.folder / ROWS_FILE, rows_table(result))
-    write_text(result.folder / WEIGHTS_FILE, weights_table(result))
+    head, *lines = rows_table(result)
+    write_csv(result.folder / ROWS_FILE, head, lines)
+    names = [result.subject.name(i) for i in range(len(result.weights))]
+    rows = zip(names, result.weights.astype(float), strict=True)
+    write_csv(result.folder / WEIGHTS_FILE, ("name", "weight"), rows)
     write_json(result.folder / FACTS_FILE, result.to_json())
 
 
-def rows_table(result: AuditResult) -> str:
-    """One line for each example with all its scores and flags."""
+def rows_table(result: AuditResult) -> list[list[Any]]:
+    """A head, and one line for each example with all its scores and flags."""
     subject, strange = result.subject, result.strangeness
     outliers = set(result.outliers)
     issues = {} if result.labels is None else {i.row: i for i in result.labels.issues}
@@ -211,36 +212,22 @@ def rows_table(result: AuditResult) -> str:
     head = ["row", "name", "label", "strangeness", "outlier", "reason"]
     head += [f"surprise_{name}" for name in strange.surprises]
     head += ["exact_group", "near_group", "looks_like", "rare_region", "leaked", "weight"]
-    lines = [
+    lines: list[list[Any]] = [
         [
             i,
             subject.name(i),
             "" if labels is None else subject.class_name(int(labels[i])),
-            f"{strange.total[i]:.4f}",
+            float(strange.total[i]),
             int(i in outliers),
             strange.reason(i),
-            *(f"{values[i]:.4f}" for values in strange.surprises.values()),
+            *(float(values[i]) for values in strange.surprises.values()),
             same.get(i, ""),
             near.get(i, ""),
             subject.class_name(issues[i].likely) if i in issues else "",
             region.get(i, ""),
             int(i in leaked),
-            f"{result.weights[i]:.5f}",
+            float(result.weights[i]),
         ]
         for i in range(len(subject.data))
     ]
-    return _csv([head, *lines])
-
-
-def weights_table(result: AuditResult) -> str:
-    """One line for each example, in the order of the data."""
-    lines = [
-        [i, result.subject.name(i), f"{weight:.6f}"] for i, weight in enumerate(result.weights)
-    ]
-    return _csv([["row", "name", "weight"], *lines])
-
-
-def _csv(lines: Sequence[Sequence[object]]) -> str:
-    held = io.StringIO()
-    csv.writer(held, lineterminator="\n").writerows(lines)
-    return held.getvalue()
+    return [head, *lines]
