@@ -3,12 +3,13 @@
     python benchmarks/audit_planted.py [digits|faces] [--seeds 3,4,5,6,7] [--examples 12000]
 
 2,000 pictures with 15 strangers, 20 near-duplicates, 10 wrong labels and one kind at 1 %
-(`tests/planted.py`): MNIST with strangers from Fashion-MNIST, CIFAR-10 and damaged digits, one digit
-rare; CelebA at 64 × 64 labelled by sex, with drawn faces, scenes and damaged faces, hats rare.
+(`tests/planted.py`). digits: MNIST with strangers from Fashion-MNIST, CIFAR-10 and damaged digits,
+one digit rare. faces: CelebA at 64 × 64 labelled by sex, with drawn faces, scenes and damaged faces,
+hats rare.
 
-Recall is among the first 1.5 times as many entries as were planted, in the order of the list; "listed"
-is the list at the audit's own threshold. The rare kind is looked for among all listed regions, and
-among those found without labels alone. Data lie in $LATENTIA_DATA.
+Recall is among the first 1.5 times as many entries as were planted, in the order of the list;
+"listed" is the list at the audit's own threshold. The rare kind is looked for among all listed
+regions, and among those found without labels alone. Data lie in $LATENTIA_DATA.
 """
 
 from __future__ import annotations

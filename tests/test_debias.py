@@ -217,3 +217,8 @@ def test_surprise_weighs_by_minus_elbo_alone() -> None:
     torch.testing.assert_close(
         latent_rarity(z, 10 * surprise + 7, combine="surprise", effective=0.4), weights
     )
+
+
+def test_a_handful_of_rows_is_never_all_that_is_drawn() -> None:
+    z = torch.randn(100, 6, generator=torch.Generator().manual_seed(0))
+    assert effective_share(latent_rarity(z, effective=0.05)) == pytest.approx(0.5, rel=0.02)

@@ -12,6 +12,7 @@ from latentia.maths.chunks import spread_rows
 Combine = Literal["product", "max", "neighbours", "surprise"]
 SMOOTHINGS = (1e-3, 1e9)
 """Between which α is looked for."""
+LEAST_ROWS = 50
 NEIGHBOURS, REFERENCE_ROWS = 10, 4096
 _HALVINGS = 40
 
@@ -42,7 +43,8 @@ def latent_rarity(
         surprise: −ELBO, `(N,)`, nats; for "surprise" alone.
         alpha: smoothing, ≥ 0; None takes the smallest under which the weights are worth at least
             `effective` of the rows, since a product over many dimensions comes to rest on few.
-        effective: share of the rows, 0…1 (`effective_share`).
+        effective: share of the rows, 0…1 (`effective_share`), but `LEAST_ROWS` at least: fewer
+            would be learnt by heart.
         bins: of each histogram, between the 0.5 % quantiles; what lies outside joins the last.
         combine: what tells rarity, see above.
 
@@ -57,6 +59,7 @@ def latent_rarity(
 
     if alpha is not None:
         return weights(alpha)
+    effective = max(effective, min(1.0, LEAST_ROWS / max(len(z), 1)))
     low, high = SMOOTHINGS
     if effective_share(weights(low)) >= effective:
         return weights(low)
