@@ -4,8 +4,8 @@
 
 2,000 pictures with 15 strangers, 20 near-duplicates, 10 wrong labels and one kind at 1 %
 (`tests/planted.py`). digits: MNIST with strangers from Fashion-MNIST, CIFAR-10 and damaged digits,
-one digit rare. faces: CelebA at 64 × 64 labelled by sex, with drawn faces, scenes and damaged faces,
-hats rare.
+one digit rare. faces: CelebA at 64 × 64 labelled by sex, with drawn faces, scenes and damaged
+faces, hats rare.
 
 Recall is among the first 1.5 times as many entries as were planted, in the order of the list;
 "listed" is the list at the audit's own threshold. The rare kind is looked for among all listed
