@@ -121,7 +121,7 @@ def test_names_say_which_source_a_file_is_of(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("source", "positive"), [("gaussians-25", "x"), ("digits", "33")])
 def test_a_class_that_is_not_there_is_named(source: str, positive: str) -> None:
-    with pytest.raises(UserError, match="no class|no two classes"):
+    with pytest.raises(UserError, match=r"no class|no two classes"):
         one_class(source, positive, "train", PLAIN)
 
 
