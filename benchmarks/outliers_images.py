@@ -63,14 +63,14 @@ class Judge:
         self.default = OutlierScorer.fit(self.model, train, held_out, seed=seed)
         fitting = [n for n, s in SCORES.items() if s.fits(self.model, train.spec.shape)]
         rest = [n for n in fitting if n not in default_scores(fitting, train.spec.shape)]
-        self.rest = OutlierScorer.fit(
-            self.model, train, held_out, scores=rest if every else rest[:1], seed=seed
-        )
+        self.rest = None
+        if every:
+            self.rest = OutlierScorer.fit(self.model, train, held_out, scores=rest, seed=seed)
 
     def __call__(self, data: Dataset) -> Totals:
         """The default number and every score of each row."""
         result = self.default.score(data)
-        parts = {**result.parts, **self.rest.score(data).parts}
+        parts = dict(result.parts) | (dict(self.rest.score(data).parts) if self.rest else {})
         return {"default": result.total, **{name: parts[name] for name in SCORES if name in parts}}
 
 
@@ -138,7 +138,8 @@ def clothes(folder: Path, seed: int) -> None:
         whole = open_data(folder / own)
         train, held_out = whole.subset(slice(0, 50_000)), whole.subset(slice(50_000, 60_000))
         judge = Judge(train, spread(held_out, HELD_OUT), 60_000, seed, settings)
-        normal, strange = (judge(open_data(folder / n, split="test")) for n in (own, other))
+        tests = (spread(open_data(folder / n, split="test"), 2000) for n in (own, other))
+        normal, strange = (judge(data) for data in tests)
         words = "".join(f", {k}={v}" for k, v in settings.items())
         table.add(f"{own}, {other}{words}", aurocs(normal, strange))
 
