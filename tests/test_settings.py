@@ -91,7 +91,7 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     ("vae", "tc_weight"): {"objective": "tc"},
     **{("debiasing-vae", key): {"examples": 1700} for key in ("resample", "alpha", "effective")},
     ("debiasing-vae", "combine"): {"examples": 1700},
-    ("debiasing-vae", "bins"): {"examples": 1700},
+    ("debiasing-vae", "bins"): {"examples": 1700, "combine": "product"},
 }
 """What settings need to act, another setting or a second epoch: both runs compared get it."""
 

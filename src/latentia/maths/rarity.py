@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latentia.maths.chunks import spread_rows
 
-Combine = Literal["product", "max", "neighbours", "surprise"]
+Combine = Literal["neighbours", "product", "max", "surprise"]
 SMOOTHINGS = (1e-3, 1e9)
 """Between which α is looked for."""
 LEAST_ROWS = 50
@@ -24,7 +24,7 @@ def latent_rarity(
     alpha: float | None = None,
     effective: float = 0.1,
     bins: int = 10,
-    combine: Combine = "product",
+    combine: Combine = "neighbours",
 ) -> Tensor:
     """Sampling weights that even out how often latent values occur.
 

@@ -53,9 +53,9 @@ class DebiasingVAESettings(VariationalSettings):
     )
     bins: int = Field(10, ge=2, description="bins of each latent histogram")
     combine: Combine = Field(
-        "product",
-        description="rarity by the product of the dimensions' histograms, as in the paper; by the "
-        "largest of these factors alone; by the distance to neighbours in all dimensions together; "
+        "neighbours",
+        description="rarity by the distance to neighbours in all dimensions together; by the "
+        "product of the dimensions' histograms, as in the paper; by the largest of these factors; "
         "by −ELBO, for what is too rare to have a place among the latents",
     )
     positive_share: float | None = Field(
