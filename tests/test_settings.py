@@ -52,7 +52,7 @@ OTHER: dict[str, Any] = {
     "bound_weight": 3.0,
     "resample": "none",
     "alpha": 0.2,
-    "effective": 0.6,
+    "effective": 0.95,
     "bins": 4,
     "combine": "max",
     "positive_share": 0.2,
