@@ -17,9 +17,8 @@ Judged by hue on sprites of evenly drawn hues.
 olivetti: 20 persons against 20 others; 10 of the first have 8 pictures each, 10 have one. Judged
 by frequent and rare persons on pictures not trained on.
 
-Data lie in $LATENTIA_DATA. Seeds draw the skewed set, the weights and the batches; the first
-ones were not looked at before, since settings were chosen by looking at others of `faces` (0, 1, 20, 22) and of
-`sprites` (0, 10 to 12 of other designs; 12 of this one).
+Data lie in $LATENTIA_DATA. Seeds draw the skewed set, weights and batches. The first ones were
+not looked at when settings were chosen (faces: 0, 1, 20 and 22 were; sprites: 12).
 """
 
 from __future__ import annotations
