@@ -192,7 +192,8 @@ def draw(path: Path, images: Dataset, test: np.ndarray, maps: np.ndarray, good: 
     fine, bad = np.flatnonzero(good[test]), np.flatnonzero(~good[test])
     rows = np.r_[fine[:: len(fine) // 2][:2], bad[:: len(bad) // 6][:6]]
     pictures = images.values[test[rows]]
-    save_image(side_by_side(pictures, heat_pictures(pictures, maps[rows])), path)
+    sheet = side_by_side(pictures, heat_pictures(pictures, maps[rows]))
+    save_image(sheet.quantize(128), path)  # few colours: half the bytes
 
 
 def faces(folder: Path, seed: int) -> None:
