@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from latentia.data.open import open_data
 from latentia.data.spec import Dataset, DataSpec
 from latentia.errors import UserError
 from latentia.metrics.copies import copied, drawn_to_training, nearest_training
@@ -154,3 +155,9 @@ def test_too_few_held_out_rows_leave_it_open() -> None:
     assert found["verdict"] is None and "not known" in found["sentences"][0]
     with pytest.raises(UserError, match="needs samples"):
         memorisation(object(), TRAIN, TEST.subset(slice(0, 0)), samples=clusters(5, 2))
+
+
+def test_held_out_rows_that_are_no_new_ones_leave_a_sentence_and_no_verdict() -> None:
+    data = open_data("two-moons:300", split="all")
+    found = memorisation(object(), data, data, samples=data.batch(range(150)).x)
+    assert found["verdict"] is None and "also in the training data" in found["sentences"][0]

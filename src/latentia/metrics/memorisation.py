@@ -113,11 +113,16 @@ def memorisation(
     asked = None if samples is None else samples[:limit].cpu()
     told = membership(model, train, test, samples=samples, rows=rows, seed=seed)
     enough = asked is not None and len(test) >= _LEAST
-    found = look(asked, train, test, extractor, seed=seed) if enough else None  # type: ignore[arg-type]
+    found, why = None, []
+    if asked is not None and enough:
+        try:
+            found = look(asked, train, test, extractor, seed=seed)
+        except UserError as problem:  # nothing new to compare with: membership still tells
+            why = [str(problem)]
     strongest = told.strongest
     return {
         "verdict": found.verdict if found else None,
-        "sentences": sentences(found, told, len(test)),
+        "sentences": [*why, *sentences(found, told, len(test))],
         "copied": asdict(found.copied) if found else None,
         **_findings(found),
         "membership": {name: asdict(score) for name, score in told.scores.items()},
