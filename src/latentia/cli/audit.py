@@ -136,10 +136,11 @@ def _print(found: AuditResult, page: Path) -> None:
             continue
         print(f"{title}: {len(entries):,}")
         for entry in entries[:_MOST_LINES]:
-            print(f"  {_line(entry)}")
+            print(f"  {_line(entry, ', ' if key == 'rare_regions' else ' = ')}")
         if len(entries) > _MOST_LINES:
             print(f"  … and {len(entries) - _MOST_LINES:,} more")
-    print(f"Sampled evenly, they count as {found.coverage.effective:.0%} of their number")
+    worth = found.coverage.effective
+    print(f"Drawn by the suggested weights, they are worth {worth:.0%} of as many even draws")
     for note in found.subject.notes:
         print(f"Note: {note}")
     print()
@@ -148,10 +149,10 @@ def _print(found: AuditResult, page: Path) -> None:
     print(f"Weights: {found.folder / 'weights.csv'}")
 
 
-def _line(entry: dict[str, object]) -> str:
+def _line(entry: dict[str, object], between: str) -> str:
     names = entry.get("names")
     if isinstance(names, list):
-        shown = " = ".join(map(str, names[:3])) + (
+        shown = between.join(map(str, names[:3])) + (
             f" and {len(names) - 3} more" if names[3:] else ""
         )
         return f"{shown}: {entry['reason']}"
