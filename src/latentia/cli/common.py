@@ -35,6 +35,16 @@ DataArg = Annotated[
 SplitOption = Annotated[str, typer.Option(help="Rows of DATA: train, test or all.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Budget in minutes in total, shared equally.", show_default="10 without --examples"
+    ),
+]
+ExamplesOption = Annotated[
+    int | None,
+    typer.Option(help="Budget in examples seen by each model.", show_default="by --minutes"),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,7 +9,9 @@ import typer
 
 from latentia.cli.common import (
     DeviceOption,
+    ExamplesOption,
     JsonFlag,
+    MinutesOption,
     QuietFlag,
     SeedOption,
     SetOption,
@@ -72,14 +74,8 @@ def debias(
         list[str] | None,
         typer.Option(help="A column of --groups; again for more.", show_default="every class"),
     ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(help="Budget in minutes in total.", show_default="10 without --examples"),
-    ] = None,
-    examples: Annotated[
-        int | None,
-        typer.Option(help="Budget in examples seen by each model.", show_default="by --minutes"),
-    ] = None,
+    minutes: MinutesOption = None,
+    examples: ExamplesOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each model, to see the chance.")] = 1,
     seed: SeedOption = 0,
     choices: SetOption = None,

@@ -11,7 +11,9 @@ import typer
 from latentia.cli.common import (
     DataArg,
     DeviceOption,
+    ExamplesOption,
     JsonFlag,
+    MinutesOption,
     QuietFlag,
     SeedOption,
     SetOption,
@@ -30,16 +32,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-MinutesOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Budget in minutes in total, shared equally.", show_default="10 without --examples"
-    ),
-]
-ExamplesOption = Annotated[
-    int | None,
-    typer.Option(help="Budget in examples seen by each model.", show_default="by --minutes"),
-]
 Number = TypeVar("Number", int, float)
 
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentia.data.cells import Table, as_table, factorised
 from latentia.data.tables import TableEncoder
 from latentia.detection.calibration import FEWEST_ROWS, Calibration, Rule
+from latentia.detection.signs import OutlierSigns
 from latentia.detection.table_vae import Network
 from latentia.detection.tabular import (
     DEFAULT_SCORES,
@@ -68,7 +69,7 @@ class Explanation:
         )
 
 
-class LatentOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class LatentOutlierDetector(OutlierSigns, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Finds the rows of a table that do not belong, from normal rows alone or mostly normal ones.
 
     Variational autoencoders, a mixture of Gaussians, marginal densities and distances to known
@@ -187,18 +188,6 @@ class LatentOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         A score of s means that about one in e^s normal rows is as strange: 4.6 is one in 100.
         """
         return self._strangeness(self._measured(self._encoded(X)))
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """How normal each row is, `(N,)`, ≤ 0, higher = more normal: −`outlier_scores`."""
-        return -self.outlier_scores(X)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """`score_samples` less the threshold, `(N,)`; below 0 for outliers."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> np.ndarray:
-        """−1 for outliers, 1 for the others, int64 `(N,)`."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
 
     def p_values(self, X: Any) -> dict[str, np.ndarray]:
         """How often normal rows are as strange, `(N,)` in [0, 1]: by each score, and "total"."""

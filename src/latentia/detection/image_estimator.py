@@ -15,6 +15,7 @@ from latentia.data.open import open_data
 from latentia.data.spec import Dataset
 from latentia.detection.maps import OutlierMaps
 from latentia.detection.scorer import OutlierScorer, OutlierScores
+from latentia.detection.signs import OutlierSigns
 from latentia.errors import UserError
 from latentia.fitting import fit
 
@@ -25,7 +26,7 @@ FEWEST_HELD_OUT, MOST_HELD_OUT = 20, 2000
 FEWEST = 40
 
 
-class ImageOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class ImageOutlierDetector(OutlierSigns, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Learns what pictures look like, and how strange others are beside them.
 
     Trains a model of its own on the pictures (a tenth is held out to say how rare a score is) and
@@ -121,18 +122,6 @@ class ImageOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def outlier_scores(self, X: Any) -> np.ndarray:
         """`(N,)`, nats, higher = stranger."""
         return self.scores_of(X).total
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Minus `outlier_scores`: lower = stranger, `(N,)`."""
-        return -self.outlier_scores(X)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """`score_samples` less its value at the threshold: below 0 for outliers, `(N,)`."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> np.ndarray:
-        """-1 for outliers and 1 for the others, int64 `(N,)`."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
 
     def maps(self, X: Any) -> np.ndarray:
         """Where each picture is strange, `(N, H, W)` float32, nats, ≥ 0."""

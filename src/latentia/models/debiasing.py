@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from latentia.maths.divergences import LOG_VAR_RANGE
 from latentia.models.vae import VAE
-from latentia.nn.likelihoods import Likelihood
-from latentia.nn.standardise import Standardise
 
 
 class DebiasingVAE(VAE):
@@ -16,23 +14,9 @@ class DebiasingVAE(VAE):
     It is a VAE of the positive class alone: what it samples and the densities it gives are of
     that class. The class itself is read beside the posterior, from the same features.
 
-    Args:
-        encoder: `(B, …) -> (B, 2 d + K)`: mean and log-variance of q(z | x), class logits.
-        decoder: `(B, d) -> (B, C · likelihood.params_per_value, …)`.
-        likelihood: what the decoder's output says about data.
-        latent_dim: d.
-        standardise: shift and scale of vector data.
+    Its arguments are those of `VAE`, but for the encoder: `(B, …) -> (B, 2 d + K)`, the mean and
+    log-variance of q(z | x) and the class logits.
     """
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        latent_dim: int,
-        standardise: Standardise,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, latent_dim, standardise)
 
     def see(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and log-variance of q(z | x), `(B, d)`, and class logits `(B, K)`, float32."""
