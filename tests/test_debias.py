@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from games import tiny_run, tiny_trainer
+from games import tiny_run, tiny_trainer, weights
 from latentia.data.open import open_data
 from latentia.data.stream import Stream
 from latentia.errors import UserError
@@ -16,6 +17,7 @@ from latentia.fitting import build_trainer
 from latentia.game import Batch, Now
 from latentia.maths.rarity import Combine, effective_share, latent_rarity, neighbour_density
 from latentia.objectives.debias import Debias
+from latentia.run import Run
 
 COMBINE: tuple[Combine, ...] = ("neighbours", "product", "max")
 
@@ -222,3 +224,27 @@ def test_surprise_weighs_by_minus_elbo_alone() -> None:
 def test_a_handful_of_rows_is_never_all_that_is_drawn() -> None:
     z = torch.randn(100, 6, generator=torch.Generator().manual_seed(0))
     assert effective_share(latent_rarity(z, effective=0.05)) == pytest.approx(0.5, rel=0.02)
+
+
+def test_a_run_cut_in_a_later_epoch_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
+    whole = tiny_trainer("debiasing-vae", "vector", tmp_path / "whole", examples=600)
+    assert whole.run()
+    cut = tiny_trainer("debiasing-vae", "vector", tmp_path / "cut", examples=600)
+    cut.course = replace(cut.course, checkpoint_seconds=0.0)
+    batch_at = cut.batches.batch_at
+
+    def until(step: int, rank: int = 0, world: int = 1) -> Batch:
+        if step == 17:  # of 37, in the second epoch
+            raise KeyError
+        return batch_at(step, rank, world)
+
+    cut.batches.batch_at = until  # type: ignore[method-assign]
+    with pytest.raises(KeyError):
+        cut.run()
+    run = Run.open(tmp_path / "cut")
+    resumed = build_trainer(run, run.data(), torch.device("cpu"))
+    resumed.resume()
+    assert resumed.position.step == 17 and resumed.run()
+    ends = [weights(trainer) for trainer in (whole, resumed)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    assert ends[0]["vae.sampling.values"].std() > 0
