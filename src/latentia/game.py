@@ -74,6 +74,14 @@ class Now:
         """Uniform noise in [0, 1) of `shape`; the first axis counts this process's examples."""
         return self._share(torch.rand, shape)
 
+    def mean(self, value: Tensor) -> Tensor:
+        """A scalar's mean over all processes, without gradient: for rules that must agree."""
+        value = value.detach().clone()
+        if self.world > 1:
+            torch.distributed.all_reduce(value)
+            value /= self.world
+        return value
+
     def note(self, name: str, value: Tensor) -> None:
         """Record a scalar worth watching that is not a loss term."""
         self.notes[name] = value.detach()
