@@ -141,3 +141,31 @@ class Resamples(Protocol):
     def resample(self, every: Iterator[Batch], step: int) -> None:
         """Choose them anew, from every training row once, before the batch of `step` is drawn."""
         ...
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a critic says of a batch, and of what the generator puts beside it.
+
+    Attributes:
+        real, fake: logits of being real, `(B,)`.
+        seen, made: the real and the generated examples as the critic sees them, `(B, …)`.
+    """
+
+    real: Tensor
+    fake: Tensor
+    seen: Tensor
+    made: Tensor
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """An objective with a critic that may be asked outside a step, without changing anything."""
+
+    def judge(self, batch: Batch, now: Now) -> Judged:
+        """The critic's answers on real examples, seen in training or not, and on as many fakes."""
+        ...
+
+    def stakes(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of critic and generator at these logits `(B,)`, without penalties."""
+        ...
