@@ -1,10 +1,11 @@
-"""Losses of the adversarial game, and the zero-centred gradient penalties that steady it.
+"""Losses of the adversarial game, and the gradient penalties that steady it.
 
-All losses take logits: `real` and `fake` are the critic's outputs C(x) on data and on generated
-examples, shape `(B,)` each, and D(x) = sigmoid(C(x)) is the probability that x is REAL, as in
-Goodfellow et al. (2014): min_G max_D E log D(x) + E log(1 − D(G(z))). (Some lectures let D give
-the probability of fake; their formulas have the two logarithms swapped.) Every function returns a
-scalar in nats that its player *minimises*: a critic's loss is minus its part of the objective.
+All losses take the critic's raw outputs: `real` and `fake` are C(x) on data and on generated
+examples, shape `(B,)` each. For the logistic losses they are logits and D(x) = sigmoid(C(x)) is the
+probability that x is REAL, as in Goodfellow et al. (2014): min_G max_D E log D(x) +
+E log(1 − D(G(z))). (Some lectures let D give the probability of fake; their formulas have the two
+logarithms swapped.) Every function returns a scalar that its player *minimises*, for the logistic
+losses in nats: a critic's loss is minus its part of the objective.
 """
 
 from __future__ import annotations
@@ -80,6 +81,65 @@ def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(real - fake).mean()
 
 
+def least_squares_critic(real: Tensor, fake: Tensor, *, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """½ E(C(x) − b)² + ½ E(C(G(z)) − a)²: the critic of the least-squares game.
+
+    Mao et al. (2017), eq. 2. Its optimum is (b p + a g) / (p + g) (eq. 5): with a = 0 and b = 1
+    the output itself, not its sigmoid, is the probability of real.
+
+    Args:
+        real: outputs on data, `(B,)`.
+        fake: outputs on generated examples, `(B,)`.
+        a, b: what the critic should answer to a fake and to a real example.
+    """
+    return 0.5 * ((real - b).square().mean() + (fake - a).square().mean())
+
+
+def least_squares_generator(fake: Tensor, *, c: float = 1.0) -> Tensor:
+    """½ E(C(G(z)) − c)²: the generator of the least-squares game, Mao et al. (2017), eq. 2.
+
+    Args:
+        fake: outputs on generated examples, `(B,)`.
+        c: what the critic should answer to a fake if the generator had its way.
+    """
+    return 0.5 * (fake - c).square().mean()
+
+
+def hinge_critic(real: Tensor, fake: Tensor) -> Tensor:
+    """E max(0, 1 − C(x)) + E max(0, 1 + C(G(z))): the critic of the hinge game.
+
+    Lim & Ye (2017), Miyato et al. (2018), eq. 16. It stops at a margin of 1, and its best
+    answer is the sign of p − g.
+
+    Args:
+        real: outputs on data, `(B,)`.
+        fake: outputs on generated examples, `(B,)`.
+    """
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
+    """E C(G(z)) − E C(x): the critic of the Wasserstein game.
+
+    Arjovsky et al. (2017), eq. 2, negated: over critics of slope at most 1 its minimum is minus
+    the earth mover's distance, so something must bound the slope (`slope_penalty`).
+
+    Args:
+        real: outputs on data, `(B,)`.
+        fake: outputs on generated examples, `(B,)`.
+    """
+    return fake.mean() - real.mean()
+
+
+def linear_generator(fake: Tensor) -> Tensor:
+    """−E C(G(z)): the generator of the hinge and of the Wasserstein game.
+
+    Args:
+        fake: outputs on generated examples, `(B,)`.
+    """
+    return -fake.mean()
+
+
 def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """½ E‖∇ₓC(x)‖², the zero-centred gradient penalty, unweighted.
 
@@ -93,8 +153,38 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         critic: maps `(B, …)` to logits `(B,)`.
         x: where to penalise, `(B, …)`; no gradient flows back through it.
     """
+    return 0.5 * _slopes(critic, x).square().sum() / len(x)
+
+
+def slope_penalty(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """E(‖∇ₓC(x)‖ − 1)², unweighted: draws the critic's slope to 1 (WGAN-GP).
+
+    Gulrajani et al. (2017), eq. 3, there with weight 10 and x between data and samples (see
+    `between`). The same cautions as for `gradient_penalty`.
+
+    Args:
+        critic: maps `(B, …)` to outputs `(B,)`.
+        x: where to penalise, `(B, …)`; no gradient flows back through it.
+    """
+    squares = _slopes(critic, x).flatten(1).square().sum(1)
+    # the root has no slope of its own at zero
+    return (squares.clamp(min=1e-12).sqrt() - 1).square().mean()
+
+
+def between(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """Points on the lines from fake to real examples, `(B, …)`.
+
+    Args:
+        real, fake: `(B, …)`, paired by position.
+        share: `(B,)` in [0, 1]; 1 is the real end.
+    """
+    return fake.lerp(real, share.view(-1, *[1] * (real.ndim - 1)))
+
+
+def _slopes(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """∇ₓC(x) of every example, `(B, …)`, differentiable into the critic's parameters."""
     x = x.detach().requires_grad_()
     # also a value worth watching where gradients are off
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-    return 0.5 * slope.square().sum() / len(x)
+    return slope
