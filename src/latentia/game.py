@@ -144,7 +144,7 @@ class Resamples(Protocol):
 
 
 @dataclass(frozen=True)
-class Judged:
+class Verdict:
     """What a critic says of a batch, and of what the generator puts beside it.
 
     Attributes:
@@ -162,7 +162,7 @@ class Judged:
 class Judges(Protocol):
     """An objective with a critic that may be asked outside a step, without changing anything."""
 
-    def judge(self, batch: Batch, now: Now) -> Judged:
+    def verdict(self, batch: Batch, now: Now) -> Verdict:
         """The critic's answers on real examples, seen in training or not, and on as many fakes."""
         ...
 
