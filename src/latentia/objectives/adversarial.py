@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from latentia.abilities import TakesClasses
-from latentia.game import Batch, Now, Player, Terms
+from latentia.game import Batch, Now, Player, Terms, Verdict
 from latentia.maths import adversarial as maths
 
 Loss = Literal["relativistic", "non-saturating", "minimax", "least-squares", "hinge", "wasserstein"]
@@ -188,18 +188,44 @@ class Adversarial:
         """What the generator descends on; `fake` carries its gradient."""
         labels = self.labels(batch)
         on_fake, names = self.judge(self.seen(fake, now), labels)
+        on_real = on_fake
         if self.loss == "relativistic":
             with torch.no_grad():  # data do not depend on the generator
                 on_real = self.judge(self.seen(real, now), labels)[0]
-            terms = {"adversarial": maths.relativistic_generator(on_real, on_fake)}
-        else:
-            terms = {"adversarial": GENERATOR_LOSS[self.loss](on_fake)}
+        terms = {"adversarial": self.generator_loss(on_real, on_fake)}
         if names is not None:
             assert labels is not None
             terms["classes"] = self._cross_entropy(names, labels)
         return terms
 
+    # asked outside a step: `latentia.game.Judges`
+
+    @torch.no_grad()
+    def verdict(self, batch: Batch, now: Now) -> Verdict:
+        """The critic's answers on a batch and on as many fakes; nothing changes by it."""
+        modules = [player.modules for player in self.players.values()]
+        training = [m for each in modules for m in each.modules() if m.training]
+        for module in modules:
+            module.eval()
+        labels = self.labels(batch)
+        real = self.seen(self.generator.standardise(batch.x), now)
+        fake = self.seen(self.draw(batch, now), now)
+        said = Verdict(self.judge(real, labels)[0], self.judge(fake, labels)[0], real, fake)
+        for module in training:
+            module.training = True
+        return said
+
+    def stakes(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of critic and generator at these logits `(B,)`, without penalties."""
+        return CRITIC_LOSS[self.loss](real, fake), self.generator_loss(real, fake)
+
     # what variants use
+
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The generator's loss at the critic's outputs `(B,)`; few losses look at the real ones."""
+        if self.loss == "relativistic":
+            return maths.relativistic_generator(real, fake)
+        return GENERATOR_LOSS[self.loss](fake)
 
     def labels(self, batch: Batch) -> Tensor | None:
         """The batch's labels `(B,)` where generator and critic take classes, else None."""
