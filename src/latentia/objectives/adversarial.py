@@ -96,12 +96,13 @@ class Augments(Protocol):
         """`(B, …)` to the same shape, differentiable; randomness from `now.noise`/`uniform`."""
         ...
 
-    def update(self, agreement: Tensor, examples: int) -> None:
-        """Adapt: `agreement` is the mean sign of the critic on data, over all processes.
+    def update(self, on_real: Tensor, on_fake: Tensor, examples: int, now: Any) -> None:
+        """Adapt to how sure the critic is of real examples (Karras et al. 2020, ADA, eq. 1).
 
         Args:
-            agreement: scalar in [-1, 1]; E sign D(real), Karras et al. 2020 (ADA), eq. 1.
-            examples: seen since the last call, over all processes.
+            on_real, on_fake: its outputs on this process's examples, as it saw them, `(B,)`.
+            examples: shown in this step, over all processes.
+            now: agrees with the other processes.
         """
         ...
 
@@ -289,4 +290,4 @@ class Adversarial:
         now.note("critic_fake", right[1])
         now.note("critic_right", (right[0] + right[1]) / 2)
         if self.augment is not None:
-            self.augment.update(now.mean(real.sign().mean()), len(real) * now.world)
+            self.augment.update(real, fake, len(real) * now.world, now)
