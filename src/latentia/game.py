@@ -149,7 +149,8 @@ class Verdict:
 
     Attributes:
         real, fake: logits of being real, `(B,)`.
-        seen, made: the real and the generated examples as the critic sees them, `(B, …)`.
+        seen, made: the real and the generated examples in the critic's space, `(B, …)`, without
+            augmentation.
     """
 
     real: Tensor

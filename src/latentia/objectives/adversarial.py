@@ -209,9 +209,9 @@ class Adversarial:
         for module in modules:
             module.eval()
         labels = self.labels(batch)
-        real = self.seen(self.generator.standardise(batch.x), now)
-        fake = self.seen(self.draw(batch, now), now)
-        said = Verdict(self.judge(real, labels)[0], self.judge(fake, labels)[0], real, fake)
+        real, fake = self.generator.standardise(batch.x), self.draw(batch, now)
+        on_real, on_fake = (self.judge(self.seen(x, now), labels)[0] for x in (real, fake))
+        said = Verdict(on_real, on_fake, real, fake)  # unaugmented, so that repeats show
         for module in training:
             module.training = True
         return said
