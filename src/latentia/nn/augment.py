@@ -20,13 +20,17 @@ class Moment(Protocol):
 
     def uniform(self, *shape: int) -> Tensor: ...
 
+    def mean(self, value: Tensor) -> Tensor: ...
+
 
 class Augment(nn.Module):
     """Shows a critic changed pictures, real and generated alike (Karras et al. 2020, "ADA").
 
     With little data a critic learns the real pictures by heart. The sign of that is that it is
     sure of them: r = E sign(C(x)) (their eq. 1, r_t) rises towards 1. Above the target every
-    change is made a little oftener, below it more seldom.
+    change is made a little oftener, below it more seldom. The critic's output is taken from the
+    middle between what it says of real and of generated pictures, since the relativistic and the
+    Wasserstein losses leave its zero open; where the loss sets the zero, that is nearly the same.
 
     Buffers, saved with the weights: `p`, the probability of each change, and `signal`, the
     running mean of r.
@@ -77,14 +81,17 @@ class Augment(nn.Module):
         return augmented(x, now.uniform(len(x), NUMBERS), self.p, self.kinds)
 
     @torch.no_grad()
-    def update(self, agreement: Tensor, examples: int) -> None:
+    def update(self, on_real: Tensor, on_fake: Tensor, examples: int, now: Moment) -> None:
         """Adapt p to how sure the critic is of real examples.
 
         Args:
-            agreement: r of this step, scalar in [-1, 1], the mean over all processes.
-            examples: shown since the last call, over all processes.
+            on_real, on_fake: its outputs on this process's examples, as it saw them, `(B,)`.
+            examples: shown in this step, over all processes.
+            now: agrees with the other processes.
         """
-        self.signal.lerp_(agreement.float(), min(1.0, examples / SETTLES))
+        middle = now.mean((on_real.float().mean() + on_fake.float().mean()) / 2)
+        sure = now.mean((on_real.float() - middle).sign().mean())
+        self.signal.lerp_(sure, min(1.0, examples / SETTLES))
         if self.mode == "adaptive":
             step = (self.signal - self.target).sign() * (examples / self.speed)
             self.p.add_(step).clamp_(0, HIGHEST)
