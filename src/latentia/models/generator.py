@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from latentia.abilities import Seeds, refuse_condition
-from latentia.maths.chunks import device_of, in_chunks
+from latentia.errors import UserError
+from latentia.maths.chunks import device_of, in_chunks, stacked
 from latentia.maths.randomness import seeded_noise
+from latentia.nn.conditioning import ClassFrequency, ConditionalCritic, class_weights
 from latentia.nn.standardise import Standardise
+
+CHUNK = 256  # rows generated at once
 
 
 class Generator(nn.Module):
@@ -39,7 +45,7 @@ class Generator(nn.Module):
         self.critic, self.candidates = critic, candidates
         self.standardise, self.bounded = standardise, bounded
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """What the critic sees: unclamped, standardised, `(B, d) -> (B, …)`."""
         return self.net(z).float()
 
@@ -57,15 +63,106 @@ class Generator(nn.Module):
     ) -> Tensor:
         """One sample per seed."""
         refuse_condition(self, condition)
-        if self.critic is None:
-            return in_chunks(self.decode, seeded_noise(seeds, (self.latent_dim,), device_of(self)))
-        shape = (self.candidates, self.latent_dim)
-        return in_chunks(self._most_real, seeded_noise(seeds, shape, device_of(self)))
+        return in_chunks(self._most_real, self._noise(seeds), size=CHUNK)
 
-    def _most_real(self, z: Tensor) -> Tensor:
+    def _noise(self, seeds: Seeds) -> Tensor:
+        """As many candidates as there are to choose from, `(n, k, d)`."""
+        k = 1 if self.critic is None else self.candidates
+        return seeded_noise(seeds, (k, self.latent_dim), device_of(self))
+
+    def _most_real(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Of each row of candidates `(B, k, d)` the one the critic prefers, `(B, …)`."""
-        assert self.critic is not None
-        x = self(z.flatten(0, 1))
-        best = self.critic(x).view(len(z), -1).argmax(1)
+        if self.critic is None:
+            return self._outside(self(z[:, 0], labels))
+        every = None if labels is None else labels.repeat_interleave(z.shape[1], 0)
+        x = self(z.flatten(0, 1), every)
+        best = self._rank(x, every).view(len(z), -1).argmax(1)
         chosen = x.unflatten(0, z.shape[:2])[torch.arange(len(z), device=z.device), best]
         return self._outside(chosen)
+
+    def _rank(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        assert self.critic is not None
+        return self.critic(x)
+
+
+class ConditionalGenerator(Generator):
+    """x = G(z, class): samples and decodes what it is asked for (Mirza & Osindero 2014).
+
+    A `condition` is one class number, one for each row `(B,)`, or weights of the classes,
+    `(classes,)` or `(B, classes)` floats, with which one walks from one class to another. Where
+    none is asked for, the last latent chooses the class: standard normal noise gives classes as
+    frequent as in the training data.
+
+    Args:
+        net: `(B, d - 1)` and weights `(B, classes)` to `(B, …)`.
+        noise_dim: d - 1.
+        classes: how many there are.
+        standardise, bounded, candidates: as in `Generator`.
+        critic: of pairs of example and class.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        noise_dim: int,
+        classes: int,
+        standardise: Standardise,
+        bounded: bool,
+        critic: ConditionalCritic | None = None,
+        candidates: int = 1,
+    ) -> None:
+        super().__init__(net, noise_dim + 1, standardise, bounded, critic, candidates)
+        self.classes, self.frequency = classes, ClassFrequency(classes)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What the critic sees, `(B, d)` and labels or weights to `(B, …)`."""
+        labels = self.frequency.pick(z[:, -1]) if labels is None else labels
+        return self.net(z[:, :-1], class_weights(labels, self.classes)).float()
+
+    def count_classes(self, labels: Tensor, share: Callable[[Tensor], Tensor]) -> None:
+        """Count the labels of a batch; `share` is their mean over all processes."""
+        self.frequency.count(share(class_weights(labels, self.classes).mean(0)))
+
+    def decode(self, z: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """Data from noise, `(B, d) -> (B, …)`, of the classes asked for or chosen by z."""
+        return self._outside(self(z, self.asked(condition, len(z))))
+
+    @torch.no_grad()
+    def sample(
+        self, seeds: Seeds, *, condition: Tensor | None = None, steps: int | None = None
+    ) -> Tensor:
+        """One sample per seed, of the classes asked for; else of any, as frequent as in data."""
+        z, weights = self._noise(seeds), self.asked(condition, len(seeds))
+        if weights is None:  # one class for all candidates, chosen by the first
+            weights = class_weights(self.frequency.pick(z[:, 0, -1]), self.classes)
+        pairs = zip(z.split(CHUNK), weights.split(CHUNK), strict=True)
+        return stacked(self._most_real(*pair) for pair in pairs)
+
+    def asked(self, condition: Tensor | None, n: int) -> Tensor | None:
+        """A condition as weights `(n, classes)`; None where there is none.
+
+        Raises:
+            UserError: a class that is not there, or numbers that do not fit the rows.
+        """
+        if condition is None:
+            return None
+        asked = torch.as_tensor(condition, device=device_of(self))
+        if asked.is_floating_point():
+            weights = asked.reshape(-1, asked.shape[-1]) if asked.ndim else asked.reshape(1, 1)
+            fits = weights.shape[1] == self.classes
+        else:
+            numbers = asked.long().reshape(-1)
+            fits = (
+                bool(len(numbers)) and 0 <= int(numbers.min()) <= int(numbers.max()) < self.classes
+            )
+            weights = class_weights(numbers.clamp(0, self.classes - 1), self.classes)
+        if not fits or len(weights) not in (1, n):
+            raise UserError(
+                f"A condition is a class number from 0 to {self.classes - 1}, or {self.classes} "
+                f"weights of the classes, once or for each of {n} rows; got {asked.tolist()!r:.60}."
+            )
+        return weights.expand(n, -1)
+
+    def _rank(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        assert isinstance(self.critic, ConditionalCritic) and labels is not None
+        return self.critic.rank(x, labels)

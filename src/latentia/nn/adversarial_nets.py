@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentia.nn.conditioning import EMBEDDING, ClassEmbedding, Modulation
 from latentia.nn.mlp import MLP
 
 SLOPE = 0.2  # of the leaky rectifiers, as in R3GAN
 COARSEST = 8  # longest side, in pixels, of the coarsest feature map
 Shape = tuple[int, int, int]
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 class ImageGenerator(nn.Module):
@@ -33,14 +36,25 @@ class ImageGenerator(nn.Module):
         depth: residual blocks per resolution.
         mapping: width of the three-layer MLP that bends the one cloud of noise into the many
             clusters of the data; 0 leaves it out.
+        classes: how many it can be asked for; 0 for a net without. The class is laid beside the
+            noise, and scales and shifts the channels at every resolution.
 
-    Shape: `(B, d) -> (B, C, H, W)`, float32 in (-1, 1).
+    Shape: `(B, d) -> (B, C, H, W)`, float32 in (-1, 1); with classes, also labels `(B,)` or
+        weights `(B, classes)`.
     """
 
     def __init__(
-        self, latent_dim: int, shape: Shape, *, width: int = 32, depth: int = 1, mapping: int = 0
+        self,
+        latent_dim: int,
+        shape: Shape,
+        *,
+        width: int = 32,
+        depth: int = 1,
+        mapping: int = 0,
+        classes: int = 0,
     ) -> None:
         super().__init__()
+        latent_dim += EMBEDDING if classes else 0
         self.shape, self.grid = shape, coarse_grid(shape)
         channels = channel_plan(shape, width)[::-1]
         self.mapping = _mapping(latent_dim, mapping)
@@ -52,11 +66,19 @@ class ImageGenerator(nn.Module):
         # half the gain: a tanh that starts saturated may never come back
         last = _he(nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1), gain=0.5)
         self.levels = nn.Sequential(*levels, _blocks(channels[-1], depth), last)
+        if classes:
+            self.embed = ClassEmbedding(classes)
+            self.modulations = nn.ModuleList(Modulation(c) for c in channels)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Images of a batch of noise vectors."""
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images of a batch of noise vectors, of these classes."""
+        e = None if labels is None else self.embed(labels)
+        z = z if e is None else torch.cat([z, e], 1)
         coarse = self.stem(self.mapping(z)).unflatten(1, (-1, *self.grid))
-        x = self.levels(coarse.contiguous(memory_format=torch.channels_last))
+        x = coarse.contiguous(memory_format=torch.channels_last)
+        for i, part in enumerate(self.levels):
+            # blocks and convolutions take turns
+            x = part(x if e is None or i % 2 else self.modulations[i // 2](x, e))
         return x[:, :, : self.shape[1], : self.shape[2]].float().tanh()
 
 
@@ -83,11 +105,14 @@ class ImageCritic(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of a batch of images."""
+        return self.head(self.features(x)).float().squeeze(1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the logit is a linear map of, `(B, C, H, W) -> (B, F)`."""
         factor = 2**self.halvings
         right, below = self.grid[1] * factor - x.shape[3], self.grid[0] * factor - x.shape[2]
         folded = F.pixel_unshuffle(F.pad(x, (0, right, 0, below)), 2)
-        features = self.levels(folded.contiguous(memory_format=torch.channels_last))
-        return self.head(features.flatten(1)).float().squeeze(1)
+        return self.levels(folded.contiguous(memory_format=torch.channels_last)).flatten(1)
 
 
 class VectorGenerator(nn.Module):
@@ -98,17 +123,24 @@ class VectorGenerator(nn.Module):
         features: of a point.
         width: of the hidden layers.
         depth: number of hidden layers.
+        classes: how many it can be asked for; 0 for a net without.
 
-    Shape: `(B, d) -> (B, features)`, unbounded.
+    Shape: `(B, d) -> (B, features)`, unbounded; with classes, also labels `(B,)` or weights
+        `(B, classes)`.
     """
 
-    def __init__(self, latent_dim: int, features: int, *, width: int = 128, depth: int = 3) -> None:
+    def __init__(
+        self, latent_dim: int, features: int, *, width: int = 128, depth: int = 3, classes: int = 0
+    ) -> None:
         super().__init__()
+        latent_dim += EMBEDDING if classes else 0
         self.net = MLP(latent_dim, [width] * depth, features, activation=leaky)
+        if classes:
+            self.embed = ClassEmbedding(classes)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Points of a batch of noise vectors."""
-        return self.net(z).float()
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Points of a batch of noise vectors, of these classes."""
+        return self.net(z if labels is None else torch.cat([z, self.embed(labels)], 1)).float()
 
 
 class VectorCritic(nn.Module):
@@ -126,9 +158,18 @@ class VectorCritic(nn.Module):
         super().__init__()
         self.net = MLP(features, [width] * depth, 1, activation=leaky)
 
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer."""
+        return self.net.out
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits of a batch of points."""
-        return self.net(x).float().squeeze(1)
+        return self.head(self.features(x)).float().squeeze(1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the logit is a linear map of, `(B, features) -> (B, F)`."""
+        return self.net.features(x)
 
 
 class ResidualBlock(nn.Module):
@@ -199,7 +240,7 @@ def _blocks(channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(channels) for _ in range(depth)), nn.LeakyReLU(SLOPE))
 
 
-def _he(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Module:
+def _he(layer: Layer, gain: float = 1.0) -> Layer:
     """He et al. (2015) for leaky rectifiers: outputs of scale `gain`; biases at zero."""
     inputs = layer.weight[0].numel()
     if isinstance(layer, nn.ConvTranspose2d):  # each output pixel meets kernel / stride² taps

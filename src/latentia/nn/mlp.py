@@ -57,10 +57,14 @@ class MLP(nn.Module):
             nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the output is a linear map of, `(*, in_features) -> (*, hidden[-1])`."""
         for i, layer in enumerate(self.layers):
             update = layer(x if i == 0 else self._ready(i - 1, x))
             x = x + update if i > 0 and update.shape == x.shape else update
-        return self.out(self._ready(len(self.layers) - 1, x) if len(self.layers) else x)
+        return self._ready(len(self.layers) - 1, x) if len(self.layers) else x
 
     def _ready(self, i: int, h: Tensor) -> Tensor:
         return self.activation(self.norms[i](h))

@@ -61,12 +61,8 @@ class NoiseToData(Protocol):
 class CountsClasses(Protocol):
     """Learns how frequent each class is, to sample them so where none is asked for."""
 
-    def count_classes(self, shares: Tensor) -> None:
-        """Shares of the classes in a batch, over all processes, `(classes,)`."""
-        ...
-
-    def class_weights(self, labels: Tensor, n: int) -> Tensor:
-        """Labels as rows of weights, `(n, classes)`."""
+    def count_classes(self, labels: Tensor, share: Callable[[Tensor], Tensor]) -> None:
+        """Count the labels of a batch `(B,)`; `share` is their mean over all processes."""
         ...
 
 
@@ -251,8 +247,7 @@ class Adversarial:
         """Let a generator that takes classes know how frequent they are."""
         labels, generator = self.labels(batch), self.generator
         if labels is not None and isinstance(generator, CountsClasses):
-            shares = generator.class_weights(labels, len(batch)).mean(0)
-            generator.count_classes(now.mean(shares))
+            generator.count_classes(labels, now.mean)
 
     def _penalties(self, real: Tensor, fake: Tensor, labels: Tensor | None, now: Now) -> Terms:
         weight = self.every * self.penalty_weight(now.progress)

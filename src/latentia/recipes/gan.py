@@ -1,19 +1,22 @@
-"""Generative adversarial networks without tricks: residual nets, a loss that converges."""
+"""Generative adversarial networks: residual nets, a loss that converges, classes on demand."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import nn
 
 from latentia.data.spec import DataSpec
+from latentia.errors import UserError
 from latentia.game import Player
-from latentia.models.generator import Generator
+from latentia.models.generator import ConditionalGenerator, Generator
 from latentia.nn.adversarial_nets import ImageCritic, ImageGenerator, VectorCritic, VectorGenerator
+from latentia.nn.conditioning import ConditionalCritic
+from latentia.nn.spectral import normalise_spectrally
 from latentia.nn.standardise import Standardise
 from latentia.objectives.adversarial import Adversarial
-from latentia.recipes.base import CommonSettings, Recipe
+from latentia.recipes.base import CommonSettings, Recipe, refuse_idle
 
 
 class GANSettings(CommonSettings):
@@ -45,13 +48,45 @@ class GANSettings(CommonSettings):
     latent: int | None = Field(None, ge=1, description="noise dimensions")
     width: int | None = Field(None, ge=4, description="channels at half size, or hidden units")
     depth: int | None = Field(None, ge=1, description="blocks per resolution, or hidden layers")
-    loss: Literal["relativistic", "non-saturating", "minimax"] = Field(
-        "relativistic", description="the game's loss"
+    loss: Literal[
+        "relativistic", "non-saturating", "minimax", "least-squares", "hinge", "wasserstein"
+    ] = Field(
+        "relativistic",
+        description="the game's loss; relativistic loses the fewest modes, non-saturating leaves a "
+        "critic that gives probabilities",
+    )
+    penalty: Literal["r1+r2", "r1", "wgan-gp", "none"] | None = Field(
+        None,
+        description="on the critic's slope: towards 0 on real and fake (r1+r2) or on real examples "
+        "(r1), towards 1 between them (wgan-gp); by default wgan-gp for wasserstein, none with "
+        "spectral_norm, else r1+r2",
     )
     gamma: float | None = Field(None, ge=0, description="weight of the penalties at the start")
     gamma_end: float | None = Field(None, ge=0, description="weight of the penalties at the end")
     sparse: int | None = Field(
-        None, ge=1, description="penalties are taken on every so many-th example of a batch"
+        None,
+        ge=1,
+        description="penalties are taken on every so many-th example of a batch: all steps alike, "
+        "the better way for batches of 8 or more",
+    )
+    penalty_every: int = Field(
+        1,
+        ge=1,
+        description="penalties are taken at every so many-th step only, so many times as strong: "
+        "for batches too small for sparse",
+    )
+    spectral_norm: bool = Field(
+        False, description="keep every layer of the critic at a largest singular value of 1"
+    )
+    conditional: bool = Field(
+        False, description="learn the classes of labelled data, to be asked for one by --label"
+    )
+    condition_critic: Literal["projection", "auxiliary", "both"] = Field(
+        "projection",
+        description="how the critic knows the class: by a product with it, by naming it, or both",
+    )
+    class_weight: float = Field(
+        1.0, ge=0, description="weight of naming the class right, nats (auxiliary and both)"
     )
     candidates: int = Field(
         2, ge=1, description="each sample is the one of so many that the critic prefers; 1: any"
@@ -59,21 +94,65 @@ class GANSettings(CommonSettings):
     lr: float | None = Field(None, gt=0, description="peak learning rate of the generator")
     critic_lr: float | None = Field(None, gt=0, description="of the critic; none: the same")
 
+    def by_data(self, spec: DataSpec) -> dict[str, Any]:
+        """Of this kind of data, and the penalty that suits the loss."""
+        usual = "wgan-gp" if self.loss == "wasserstein" else "r1+r2"
+        penalty = self.penalty or ("none" if self.spectral_norm else usual)
+        chosen = {**super().by_data(spec), "penalty": penalty}
+        if penalty == "wgan-gp":
+            chosen |= {"gamma": WGAN_GP_WEIGHT, "gamma_end": WGAN_GP_WEIGHT}
+        if penalty == "none":
+            chosen |= {"gamma": 0.0, "gamma_end": 0.0, "sparse": 1}
+        return chosen
+
+
+WGAN_GP_WEIGHT = 10.0  # Gulrajani et al. (2017), section 4
+
 
 def build_model(spec: DataSpec, settings: GANSettings) -> Generator:
     """The generator, and the critic where it helps to choose among candidates."""
-    return Generator(
-        _generator_net(spec, settings),
-        settings.known("latent"),
-        Standardise(spec.center, spec.scale),
-        bounded=spec.kind == "image",
-        critic=build_critic(spec, settings) if settings.candidates > 1 else None,
-        candidates=settings.candidates,
+    _refuse_contradictions(spec, settings)
+    net, latent = _generator_net(spec, settings), settings.known("latent")
+    standardise, bounded = Standardise(spec.center, spec.scale), spec.kind == "image"
+    critic = build_critic(spec, settings) if settings.candidates > 1 else None
+    if not settings.conditional:
+        return Generator(net, latent, standardise, bounded, critic, settings.candidates)
+    assert critic is None or isinstance(critic, ConditionalCritic)
+    return ConditionalGenerator(
+        net, latent, len(spec.classes), standardise, bounded, critic, settings.candidates
+    )
+
+
+def _refuse_contradictions(spec: DataSpec, settings: GANSettings) -> None:
+    if settings.conditional and len(spec.classes) < 2:
+        raise UserError(
+            f"{spec.name} has no labels, and conditional=true needs two classes or more: "
+            "sub-folders of a folder of images, or labels in an .npz. Leave it out to learn "
+            "without labels."
+        )
+    unused = {"gamma": settings.gamma, "gamma_end": settings.gamma_end}
+    unused["sparse"] = settings.known("sparse") - 1
+    if settings.penalty == "none" and any(unused.values()):
+        name = next(key for key, value in unused.items() if value)
+        raise UserError(
+            f"{name} would change nothing here: there is no penalty. Choose one, for example "
+            "with --set penalty=r1."
+        )
+    names = settings.conditional and settings.condition_critic != "projection"
+    penalised = settings.penalty != "none"
+    refuse_idle(
+        settings,
+        {
+            "condition_critic": (settings.conditional, "conditional=true"),
+            "class_weight": (names, "conditional=true with condition_critic=auxiliary or both"),
+            "penalty_every": (penalised, "a critic with a penalty"),
+        },
     )
 
 
 def _generator_net(spec: DataSpec, settings: GANSettings) -> nn.Module:
     latent, size = settings.known("latent"), _size(settings)
+    size["classes"] = len(spec.classes) if settings.conditional else 0
     if spec.kind == "vector":
         return VectorGenerator(latent, spec.dims, **size)
     c, h, w = spec.shape
@@ -81,11 +160,17 @@ def _generator_net(spec: DataSpec, settings: GANSettings) -> nn.Module:
 
 
 def build_critic(spec: DataSpec, settings: GANSettings) -> nn.Module:
-    """`(B, …) -> (B,)`, logits of the probability of being real."""
+    """`(B, …) -> (B,)`, logits of being real; of pairs of example and class where conditional."""
+    critic: ImageCritic | VectorCritic
     if spec.kind == "vector":
-        return VectorCritic(spec.dims, **_size(settings))
-    c, h, w = spec.shape
-    return ImageCritic((c, h, w), **_size(settings))
+        critic = VectorCritic(spec.dims, **_size(settings))
+    else:
+        c, h, w = spec.shape
+        critic = ImageCritic((c, h, w), **_size(settings))
+    whole: nn.Module = critic
+    if settings.conditional:
+        whole = ConditionalCritic(critic, len(spec.classes), settings.condition_critic)
+    return normalise_spectrally(whole) if settings.spectral_norm else whole
 
 
 def _size(settings: GANSettings) -> dict[str, int]:
@@ -96,12 +181,24 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: GANSettings) -> 
     """Generator and critic, each with an optimiser of its own."""
     assert isinstance(model, Generator)
     critic, rate = model.critic or build_critic(spec, settings), settings.known("lr")
+    learns = model.net
+    if isinstance(model, ConditionalGenerator):
+        learns = nn.ModuleList([model.net, model.frequency])
     players = {
         "critic": Player(critic, settings.critic_lr or rate, (0.0, 0.99)),
-        "generator": Player(model.net, rate, (0.0, 0.99)),
+        "generator": Player(learns, rate, (0.0, 0.99)),
     }
-    gamma = (settings.known("gamma"), settings.known("gamma_end"))
-    return Adversarial(model, critic, players, settings.loss, gamma, settings.known("sparse"))
+    return Adversarial(
+        model,
+        critic,
+        players,
+        settings.loss,
+        (settings.known("gamma"), settings.known("gamma_end")),
+        settings.known("sparse"),
+        every=settings.penalty_every,
+        penalty=settings.known("penalty"),
+        class_weight=settings.class_weight,
+    )
 
 
 RECIPE = Recipe(GANSettings, build_model, build_objective)
