@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentia.abilities import Seeds
 from latentia.data.spec import Dataset, DataSpec
-from latentia.metrics import evaluate as room
+from latentia.metrics import occasion as room
 from latentia.metrics.evaluate import evaluate
 from latentia.metrics.features import default_extractor
 

@@ -24,6 +24,8 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "latentia evaluate runs/demo digits",
             "latentia evaluate runs/mnist mnist/ --metrics likelihood --every 10 --json",
+            "latentia evaluate runs/classes mnist/ --metrics per_class,accuracy_score "
+            "--samples 10000",
         )
     )(evaluate)
     app.command(epilog=examples("latentia report runs/demo"))(report)
@@ -36,9 +38,10 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="likelihood, fidelity, classes, reconstruction, latents, latent_space, "
-            "memorisation, modes, disentanglement, ais (annealed importance sampling: slow, only "
-            "when named); again, or with commas, for more.",
-            show_default="all that apply but ais",
+            "memorisation, modes, stacked_modes, per_class, path_length, disentanglement; slow, "
+            "and only when named: accuracy_score (a classifier trained on samples) and ais "
+            "(annealed importance sampling). Again, or with commas, for more.",
+            show_default="all that apply but the slow",
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples drawn to be measured.")] = 2000,

@@ -23,7 +23,7 @@ from latentia.errors import UserError
 
 if TYPE_CHECKING:
     from latentia.explore.atlas import Sight
-    from latentia.metrics.evaluate import Occasion
+    from latentia.metrics.occasion import Occasion
     from latentia.run import Run
 
 _PROBED = 512
@@ -94,7 +94,7 @@ def _require_drawable(out: Path, run: Run) -> None:
 
 
 def _occasion(run: Run, model: Any, seed: int) -> Occasion:
-    from latentia.metrics.evaluate import Occasion
+    from latentia.metrics.occasion import Occasion
 
     return Occasion(model, run.data("train"), run.data("test"), samples=500, seed=seed)
 

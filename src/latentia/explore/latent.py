@@ -18,6 +18,7 @@ from latentia.errors import UserError
 from latentia.explore.aggregate import MOST_CODES, along
 from latentia.maths.chunks import device_of, in_chunks, spread_rows
 from latentia.maths.information import channel_information, posterior_moments
+from latentia.maths.paths import slerp
 
 How = Literal["linear", "spherical", "aggregate"]
 
@@ -47,9 +48,8 @@ def between(
 ) -> Tensor:
     """Points from a to b, both included.
 
-    Spherical: slerp (White 2016, "Sampling generative networks") along the arc for the
-    direction, with lengths interpolated linearly; high-dimensional Gaussian latents live near a
-    sphere. Where a and b are parallel, opposite or zero there is no one arc: linear.
+    Spherical: along the arc, see `maths.paths.slerp`; high-dimensional Gaussian latents live
+    near a sphere.
     Aggregate: through places where data are encoded, see `explore.aggregate.along`.
 
     Args:
@@ -74,17 +74,7 @@ def between(
         return torch.stack([along(*ends, codes, steps) for ends in zip(a, b, strict=True)])
     a, b = a[:, None], b[:, None]
     t = torch.linspace(0, 1, steps, dtype=a.dtype)[:, None]
-    straight = torch.lerp(a, b, t)
-    if how == "linear":
-        return straight
-    tiny = torch.finfo(a.dtype).tiny
-    length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
-    u, v = a / length_a.clamp(min=tiny), b / length_b.clamp(min=tiny)
-    angle = torch.acos((u * v).sum(-1, keepdim=True).clamp(-1, 1))
-    arc = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / torch.sin(angle)
-    round_ = arc * torch.lerp(length_a, length_b, t)
-    arched = (torch.sin(angle) > 1e-4) & (length_a > 0) & (length_b > 0)
-    return torch.where(arched, round_, straight)
+    return torch.lerp(a, b, t) if how == "linear" else slerp(a, b, t)
 
 
 def codes_of(model: Encodes, data: Dataset, most: int = MOST_CODES) -> Tensor:

@@ -28,6 +28,26 @@ def evenness(lengths: Tensor) -> Tensor:
     return torch.where(moving, (effective - 1) / max(m - 1, 1), torch.ones_like(effective))
 
 
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """The point t of the way from a to b along the arc between their directions, `(…, d)`.
+
+    White 2016, "Sampling generative networks", with lengths interpolated linearly. Where a and b
+    are parallel, opposite or zero there is no one arc: linear.
+
+    Args:
+        a, b: `(…, d)`.
+        t: 0 to 1, `(…, 1)`; all three are broadcast against each other.
+    """
+    tiny = torch.finfo(a.dtype).tiny
+    length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    u, v = a / length_a.clamp(min=tiny), b / length_b.clamp(min=tiny)
+    angle = torch.acos((u * v).sum(-1, keepdim=True).clamp(-1, 1))
+    arc = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / torch.sin(angle)
+    round_ = arc * torch.lerp(length_a, length_b, t)
+    arched = (torch.sin(angle) > 1e-4) & (length_a > 0) & (length_b > 0)
+    return torch.where(arched, round_, torch.lerp(a, b, t))
+
+
 def resampled(points: Tensor, n: int) -> Tensor:
     """n points evenly apart along a polyline, both ends included; `(m, d) -> (n, d)`.
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from latentia.abilities import (
     Classifies,
@@ -21,122 +18,23 @@ from latentia.abilities import (
     HasLogProb,
     HasPosterior,
     Samples,
+    TakesClasses,
 )
 from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
+from latentia.metrics.accuracy_score import accuracy_score
 from latentia.metrics.annealed import Annealable, annealed_likelihood
-from latentia.metrics.disentanglement import POINTS, disentanglement
-from latentia.metrics.features import FeatureExtractor, default_extractor
+from latentia.metrics.disentanglement import disentanglement
 from latentia.metrics.fidelity import class_shares, fidelity
 from latentia.metrics.latent_space import latent_space
 from latentia.metrics.latents import latents
 from latentia.metrics.likelihood import likelihood
-from latentia.metrics.membership import ROWS
-from latentia.metrics.memorisation import LIMIT, memorisation
+from latentia.metrics.mode_count import channel_classes, channel_classifier, mode_count
 from latentia.metrics.modes import known_mixture, modes
+from latentia.metrics.occasion import Metric, Occasion, Progress
+from latentia.metrics.path_length import path_length
+from latentia.metrics.per_class import per_class
 from latentia.metrics.reconstruction import reconstruction
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is going on, how many done, of how many)."""
-
-_BATCH = 250
-_LIKELIHOOD_ROWS = 1000
-_SEED_BLOCK = 1_000_000  # sampling seeds of two evaluation seeds never overlap
-
-
-@dataclass
-class Occasion:
-    """A model, its data, and what several metrics share, made when first asked for.
-
-    Attributes:
-        model, train, test: what is measured, on what.
-        samples: how many to draw.
-        seed: of everything random.
-        importance_samples, every: of the likelihood.
-        cache_dir: of the feature extractor.
-        progress: told what goes on.
-        points: rows at most that disentanglement is measured on.
-        limit: samples and held-out rows at most that copies are looked for among.
-        judged: whether memorisation looks at features, besides values.
-        members: training and held-out rows at most, each, that membership is tried on.
-    """
-
-    model: Any
-    train: Dataset
-    test: Dataset
-    samples: int = 2000
-    seed: int = 0
-    importance_samples: int | None = None
-    every: int | None = None
-    cache_dir: Path | None = None
-    progress: Progress | None = None
-    points: int = POINTS
-    limit: int = LIMIT
-    judged: bool = True
-    members: int = ROWS
-
-    @cached_property
-    def drawn(self) -> Tensor:
-        """`(samples, …)` of the model, on the CPU, from seeds that start at seed * 10^6."""
-        first, parts = self.seed * _SEED_BLOCK, []
-        for start in range(0, self.samples, _BATCH):
-            stop = min(start + _BATCH, self.samples)
-            with torch.no_grad():
-                parts.append(self.model.sample(range(first + start, first + stop)).cpu())
-            self.tell("samples", stop, self.samples)
-        return torch.cat(parts)
-
-    @cached_property
-    def extractor(self) -> FeatureExtractor:
-        return default_extractor(
-            self.train, self.test, self.cache_dir, progress=self.teller("feature extractor")
-        )
-
-    @cached_property
-    def memorised(self) -> dict[str, Any]:
-        """Copies, membership and coverage, once for figures and pictures."""
-        draws = isinstance(self.model, Samples)
-        return memorisation(
-            self.model,
-            self.train,
-            self.test,
-            samples=self.drawn if draws else None,
-            extractor=self.extractor if draws and self.judged else None,
-            limit=self.limit,
-            rows=self.members,
-            seed=self.seed,
-        )
-
-    @property
-    def stride(self) -> int:
-        """Every which test row the likelihood is measured on."""
-        return self.every if self.every is not None else -(-len(self.test) // _LIKELIHOOD_ROWS)
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        if self.progress is not None:
-            self.progress(what, done, total)
-
-    def teller(self, what: str) -> Callable[[int, int], None]:
-        return lambda done, total: self.tell(what, done, total)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One entry of `METRICS`.
-
-    Attributes:
-        about: one line for tables and help.
-        needs: what of model and data it asks for, in words.
-        fits: whether this model and training data have that.
-        measure: the figures, JSON-able.
-        by_default: measured unless others are named; slow ones are not.
-    """
-
-    about: str
-    needs: str
-    fits: Callable[[object, Dataset], bool]
-    measure: Callable[[Occasion], dict[str, Any]]
-    by_default: bool = True
 
 
 def evaluate(
@@ -243,6 +141,33 @@ def _modes(on: Occasion) -> dict[str, Any]:
     return modes(on.drawn, torch.from_numpy(mixture.centers), mixture.sigma)
 
 
+def _takes_classes(model: object, train: Dataset) -> bool:
+    """A generator that can be asked for the classes that the data's labels name."""
+    if not (isinstance(model, Samples) and isinstance(model, TakesClasses)):
+        return False
+    labels = train.labels
+    if labels is None or len(np.unique(labels)) < 2:
+        return False
+    return int(model.classes or 0) > int(labels.max())
+
+
+def _follows_paths(model: object, train: Dataset) -> bool:
+    """Generators from less noise than a picture has values, or of vectors."""
+    if not (isinstance(model, Samples) and isinstance(model, Decodes)):
+        return False
+    return train.spec.kind == "vector" or model.latent_dim < train.spec.dims
+
+
+def _stacked_modes(on: Occasion) -> dict[str, Any]:
+    judge = channel_classifier(
+        on.train,
+        on.test,
+        cache_dir=on.cache_dir,
+        progress=on.teller("classifier of channels"),
+    )
+    return mode_count(on.drawn, on.train, on.test, judge, seed=on.seed)
+
+
 METRICS: dict[str, Metric] = {
     "likelihood": Metric(
         "held-out negative log-likelihood and ELBO, nats and bits per dimension",
@@ -305,6 +230,38 @@ METRICS: dict[str, Metric] = {
         "a model that samples and a toy mixture of well separated modes",
         lambda model, train: isinstance(model, Samples) and known_mixture(train) is not None,
         _modes,
+    ),
+    "stacked_modes": Metric(
+        "modes found among pictures whose channels each show a class (Stacked-MNIST)",
+        "a model that samples pictures of which each channel shows a class, named such as 073",
+        lambda model, train: isinstance(model, Samples) and channel_classes(train) is not None,
+        _stacked_modes,
+    ),
+    "per_class": Metric(
+        "by class asked for: is it that class, how close to real rows, how varied",
+        "a model that can be asked for a class, and data with those classes",
+        _takes_classes,
+        lambda on: per_class(*on.asked, on.train, on.test, on.extractor, on.judge, seed=on.seed),
+    ),
+    "path_length": Metric(
+        "perceptual path length and smoothness of ways through noise",
+        "a model that samples and decodes from fewer numbers than the data have",
+        _follows_paths,
+        lambda on: path_length(
+            on.model,
+            on.train,
+            on.extractor,
+            paths=on.paths,
+            seed=on.seed,
+            progress=on.teller("paths"),
+        ),
+    ),
+    "accuracy_score": Metric(
+        "real rows right by a classifier trained on samples alone; slow: it trains two",
+        "a model that can be asked for a class, and data with those classes",
+        _takes_classes,
+        lambda on: accuracy_score(*on.asked, on.train, on.test, seed=on.seed, tell=on.tell),
+        by_default=False,
     ),
     "disentanglement": Metric(
         "whether single latents stand for single known factors, by seven scores",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from latentia.metrics.intervals import Estimate
+from latentia.metrics import tables_generative
 from latentia.metrics.latents import listed
-
-Figures = Mapping[str, Any]
+from latentia.metrics.lines import (
+    Figures,
+    Line,
+    named_extractor,
+    shown_interval,
+    shown_number,
+    shown_share,
+)
 
 _MOST_LATENTS = 16
 _FEW = 1.5
@@ -22,25 +26,6 @@ _NO_PROBABILITY = (
     "themselves and bits per dimension are left out (fit with --set likelihood=logistic, or "
     "binarize=static)"
 )
-
-
-@dataclass(frozen=True)
-class Line:
-    """One figure, ready to print.
-
-    Attributes:
-        metric: its name in `METRICS`.
-        name: what the figure is, with its unit.
-        value: of the model.
-        reference: the same figure of something known, or empty.
-        reference_name: what that is.
-    """
-
-    metric: str
-    name: str
-    value: str
-    reference: str = ""
-    reference_name: str = ""
 
 
 def figures_of(results: Mapping[str, Figures]) -> list[Line]:
@@ -67,25 +52,10 @@ def matrix_of(name: str, facts: Figures) -> list[tuple[str, ...]]:
     return _MATRICES[name](facts) if name in _MATRICES else []
 
 
-def _number(value: Any) -> str:
-    """Three or four significant digits; a dash where there is no number."""
-    if value is None:
-        return "–"
-    size = abs(value)
-    if size >= 1000 or isinstance(value, int):
-        return f"{value:,.0f}"
-    shown = f"{value:.4g}" if size >= 1e-3 or not size else f"{value:.2e}"
-    return shown.replace("-", "−", 1) if value < 0 else shown
-
-
-def _share(value: Any) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
 def _likelihood(facts: Figures) -> Iterator[Line]:
     bound = facts["elbo_nats"]
     entropy = facts.get("entropy_nats")
-    best = () if entropy is None else (_number(entropy), "of the true density")
+    best = () if entropy is None else (shown_number(entropy), "of the true density")
     own = facts["is_probability"]
     name = "negative log-likelihood (nats)" if own else "cross-entropy of grey levels (nats)"
     if facts["nll_nats"] is not None:
@@ -95,11 +65,11 @@ def _likelihood(facts: Figures) -> Iterator[Line]:
         shown = _with_error(-bound, facts["elbo_standard_error"])
         yield Line("likelihood", "−ELBO (nats), an upper bound", shown)
     if facts["bits_per_dim"] is not None:
-        yield Line("likelihood", _bits_name(facts), _number(facts["bits_per_dim"]))
+        yield Line("likelihood", _bits_name(facts), shown_number(facts["bits_per_dim"]))
 
 
 def _with_error(value: float, error: float | None) -> str:
-    return _number(value) + (f" ± {error:.2g}" if error is not None else "")
+    return shown_number(value) + (f" ± {error:.2g}" if error is not None else "")
 
 
 def _bits_name(facts: Figures) -> str:
@@ -121,14 +91,14 @@ def _annealed(facts: Figures) -> Iterator[Line]:
     if other is not None:
         shown = _with_error(other["difference_nats"], other["difference_error"])
         yield Line("ais", "annealing finds log p(x) higher by (nats)", shown)
-    yield Line("ais", "error from the spread of chains (nats)", _number(facts["chain_error"]))
+    yield Line("ais", "error from the spread of chains (nats)", shown_number(facts["chain_error"]))
     chains = str(facts["chains"])
-    yield Line("ais", "effective chains", _number(facts["effective_chains"]), chains, "chains")
-    yield Line("ais", "moves accepted", _share(facts["acceptance"]), "65.0 %", "aimed at")
+    yield Line("ais", "effective chains", shown_number(facts["effective_chains"]), chains, "chains")
+    yield Line("ais", "moves accepted", shown_share(facts["acceptance"]), "65.0 %", "aimed at")
 
 
 def _disentanglement(facts: Figures) -> Iterator[Line]:
-    chance, vote = _number(facts["chance"]), _number(facts["vote_chance"])
+    chance, vote = shown_number(facts["chance"]), shown_number(facts["vote_chance"])
     for key, name, *beside in (
         ("mig", "MIG, mutual information gap"),
         ("dci_disentanglement", "DCI disentanglement"),
@@ -140,14 +110,14 @@ def _disentanglement(facts: Figures) -> Iterator[Line]:
         ("beta_vae", "β-VAE score", vote, "by chance"),
     ):
         if facts[key] is not None:
-            yield Line("disentanglement", name, _number(facts[key]), *beside)
+            yield Line("disentanglement", name, shown_number(facts[key]), *beside)
     for name, found in facts["factors"].items():
         second = found["second_latent"]
         rival: tuple[str, ...] = ()
         if second is not None:
-            rival = (_share(found["second"]), f"by latent {second}")
+            rival = (shown_share(found["second"]), f"by latent {second}")
         told = f"{name}: share told by latent {found['best_latent']}"
-        yield Line("disentanglement", told, _share(found["best"]), *rival)
+        yield Line("disentanglement", told, shown_share(found["best"]), *rival)
 
 
 def _latents_by_factors(facts: Figures) -> list[tuple[str, ...]]:
@@ -181,10 +151,12 @@ def _protocol(facts: Figures) -> str:
 def _fidelity(facts: Figures) -> Iterator[Line]:
     floor, other = facts["floor"], "real test data"
     for key, name in (("frechet", "Fréchet distance"), ("kernel", "kernel distance (KID)")):
-        yield Line("fidelity", name, _number(facts[key]), _number(floor[key]), other)
+        yield Line("fidelity", name, shown_number(facts[key]), shown_number(floor[key]), other)
     for key in ("precision", "recall", "coverage"):
-        yield Line("fidelity", key, _share(facts[key]), _share(floor[key]), other)
-    yield Line("fidelity", "density", _number(facts["density"]), _number(floor["density"]), other)
+        yield Line("fidelity", key, shown_share(facts[key]), shown_share(floor[key]), other)
+    yield Line(
+        "fidelity", "density", shown_number(facts["density"]), shown_number(floor["density"]), other
+    )
 
 
 def _classes(facts: Figures) -> Iterator[Line]:
@@ -194,7 +166,9 @@ def _classes(facts: Figures) -> Iterator[Line]:
         ("smallest", "share of the rarest class"),
         ("largest", "share of the commonest class"),
     ):
-        yield Line("classes", name, _share(facts[key]), _share(floor[key]), "real test data")
+        yield Line(
+            "classes", name, shown_share(facts[key]), shown_share(floor[key]), "real test data"
+        )
 
 
 def _reconstruction(facts: Figures) -> Iterator[Line]:
@@ -202,7 +176,9 @@ def _reconstruction(facts: Figures) -> Iterator[Line]:
     other = f"PCA with {pca['components']} components"
     for key, name in (("squared_error", "squared error"), ("psnr_db", "PSNR (dB)")):
         if key in facts:
-            yield Line("reconstruction", name, _number(facts[key]), _number(pca[key]), other)
+            yield Line(
+                "reconstruction", name, shown_number(facts[key]), shown_number(pca[key]), other
+            )
 
 
 def _latents(facts: Figures) -> Iterator[Line]:
@@ -211,7 +187,7 @@ def _latents(facts: Figures) -> Iterator[Line]:
     yield Line("latents", what, str(facts["active_units"]), total, "latents")
     burda = str(facts["active_units_burda"])
     yield Line("latents", "of a posterior mean with variance over 0.01", burda, total, "latents")
-    kl = f"{_number(facts['kl_nats'])} ± {facts['kl_standard_error']:.2g}"
+    kl = f"{shown_number(facts['kl_nats'])} ± {facts['kl_standard_error']:.2g}"
     yield Line("latents", f"KL to the {facts['prior']} prior (nats)", kl)
 
 
@@ -225,7 +201,7 @@ def _latent_space(facts: Figures) -> Iterator[Line]:
         ("smoothness of straight walks", walks["smoothness"], 1, "an even walk"),
     ]
     for name, value, ideal, other in figures:
-        yield Line("latent_space", name, _number(value), _number(ideal), other)
+        yield Line("latent_space", name, shown_number(value), shown_number(ideal), other)
     real, again = (full[f"{key}_precision"] for key in ("real", "reconstruction"))
     manifold = "on the data's manifold"
     shares: list[tuple[str, float | None, float | None, str]] = [
@@ -238,36 +214,34 @@ def _latent_space(facts: Figures) -> Iterator[Line]:
         ("walks with a hole", full["walks_with_hole"], None, ""),
     ]
     for name, share, floor, other in shares:
-        reference = "" if floor is None else _share(floor)
-        yield Line("latent_space", name, _share(share), reference, other)
+        reference = "" if floor is None else shown_share(floor)
+        yield Line("latent_space", name, shown_share(share), reference, other)
 
 
 def _memorisation(facts: Figures) -> Iterator[Line]:
     what, new = "memorisation", "new real data"
     for space, near in facts["spaces"].items():
         where = "values" if space == "pixels" else "features"
-        apart = (_number(near["distance"]), _number(near["test_distance"]), new)
+        apart = (shown_number(near["distance"]), shown_number(near["test_distance"]), new)
         yield Line(what, f"median distance to the nearest training row ({where})", *apart)
-        copied = (_interval(near["share"]), "0 %", new)
+        copied = (shown_interval(near["share"]), "0 %", new)
         yield Line(what, f"copies of training rows ({where})", *copied)
     drawn, cover = facts["drawn"], facts["coverage"]
     if drawn is not None:
-        usual = (_share(drawn["expected"]), new)
+        usual = (shown_share(drawn["expected"]), new)
         name = f"nearer to a training row than to {drawn['held_out_rows']:,} held-out rows"
-        yield Line(what, name, _interval(drawn["nearer"]), *usual)
+        yield Line(what, name, shown_interval(drawn["nearer"]), *usual)
     for name, score in facts["membership"].items():
         told = f"training told from test rows by {name} (AUC)"
-        yield Line(what, told, _interval(score, percent=False), "0.5", new)
+        yield Line(what, told, shown_interval(score, percent=False), "0.5", new)
     if cover is not None:
-        real = (_share(cover["real"]["value"]), new)
-        yield Line(what, "test neighbourhoods that hold a sample", _interval(cover["share"]), *real)
+        real = (shown_share(cover["real"]["value"]), new)
+        yield Line(
+            what, "test neighbourhoods that hold a sample", shown_interval(cover["share"]), *real
+        )
         if cover["class"] is not None:
             name = f"of those of class {cover['class']}, the least covered"
-            yield Line(what, name, _share(cover["class_share"]))
-
-
-def _interval(estimate: Figures, percent: bool = True) -> str:
-    return Estimate(*(estimate[end] for end in ("value", "low", "high"))).shown(percent)
+            yield Line(what, name, shown_share(cover["class_share"]))
 
 
 def _modes(facts: Figures) -> Iterator[Line]:
@@ -276,19 +250,14 @@ def _modes(facts: Figures) -> Iterator[Line]:
     yield Line(
         "modes",
         f"samples within {facts['sigmas']:g} σ of a mode",
-        _share(facts["high_quality_share"]),
-        _share(facts["expected_share"]),
+        shown_share(facts["high_quality_share"]),
+        shown_share(facts["expected_share"]),
         "of the true density",
     )
 
 
-def _extractor(facts: Figures) -> str:
-    by = facts["extractor"]
-    return f"features: {by['name']} ({by['dims']} numbers, hash {by['hash']})"
-
-
 def _seconds(facts: Figures) -> str:
-    return f"{_number(float(facts['seconds']))} s"
+    return f"{shown_number(float(facts['seconds']))} s"
 
 
 def _effort(facts: Figures) -> str:
@@ -308,8 +277,9 @@ _LINES = {
     "modes": _modes,
     "disentanglement": _disentanglement,
     "ais": _annealed,
+    **tables_generative.LINES,
 }
-_MATRICES = {"disentanglement": _latents_by_factors}
+_MATRICES = {"disentanglement": _latents_by_factors, **tables_generative.MATRICES}
 _CONDITIONS = {
     "likelihood": lambda f: (
         f"{f['examples']:,} test rows{_effort(f)}, {_seconds(f)}"
@@ -317,11 +287,11 @@ _CONDITIONS = {
     ),
     "fidelity": lambda f: (
         f"{f['samples']:,} samples, as many test rows, against {f['reference_rows']:,} training "
-        f"rows; {_extractor(f)}"
+        f"rows; {named_extractor(f)}"
     ),
     "classes": lambda f: (
-        f"{f['samples']:,} samples and {f['floor']['samples']:,} test rows; {_extractor(f)}"
-        + (f", {_share(f['test_accuracy'])} of test rows right" if f["test_accuracy"] else "")
+        f"{f['samples']:,} samples and {f['floor']['samples']:,} test rows; {named_extractor(f)}"
+        + (f", {shown_share(f['test_accuracy'])} of test rows right" if f["test_accuracy"] else "")
     ),
     "reconstruction": lambda f: (
         f"{f['examples']:,} test rows through {f['latent_dim']} numbers; PCA fitted on "
@@ -330,13 +300,13 @@ _CONDITIONS = {
     "latents": lambda f: f"{f['examples']:,} test rows",
     "latent_space": lambda f: (
         f"{f['examples']:,} test rows, {f['pairs']:,} walks of {f['points']} points, against "
-        f"{f['reference_rows']:,} training rows; {_extractor(f)}"
+        f"{f['reference_rows']:,} training rows; {named_extractor(f)}"
     ),
     "memorisation": lambda f: (
         (f"{f['samples']:,} samples and " if f["samples"] else "")
         + f"{f['test_rows']:,} test rows against {f['train_rows']:,} training rows; membership by "
         f"{f['membership_rows'][0]:,} training and {f['membership_rows'][1]:,} test rows"
-        + (f"; {_extractor(f)}" if f["extractor"] else "")
+        + (f"; {named_extractor(f)}" if f["extractor"] else "")
     ),
     "modes": lambda f: f"{f['samples']:,} samples",
     "disentanglement": _protocol,
@@ -344,4 +314,5 @@ _CONDITIONS = {
         f"{f['examples']:,} test rows, {f['chains']} chains each from the {f['start']} over "
         f"{f['steps']:,} distributions, {f['leapfrog']} leapfrog steps each, {_seconds(f)}"
     ),
+    **tables_generative.CONDITIONS,
 }

@@ -15,9 +15,9 @@ from torch import Tensor
 from latentia.abilities import Decodes, Encodes, HasElbo, Samples
 from latentia.data.pictures import grid_image
 from latentia.data.spec import Dataset, DataSpec
-from latentia.metrics.evaluate import Occasion
 from latentia.metrics.latents import latents
 from latentia.metrics.membership import ROWS, scores_of
+from latentia.metrics.occasion import Occasion
 from latentia.report.page import FULL_WIDTH
 from latentia.run import Run
 

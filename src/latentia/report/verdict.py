@@ -26,9 +26,19 @@ TITLES = {
     "latent_space": "Continuity and completeness of the latent space",
     "memorisation": "Memorisation and leakage",
     "modes": "Modes",
+    "stacked_modes": "Modes of stacked channels",
+    "per_class": "Asked for a class",
+    "path_length": "Ways through noise",
     "disentanglement": "Disentanglement",
 }
-_NEED_EXTRACTOR = ("fidelity", "classes", "latent_space")
+_NEED_EXTRACTOR = (
+    "fidelity",
+    "classes",
+    "latent_space",
+    "stacked_modes",
+    "per_class",
+    "path_length",
+)
 _SECONDS = 4.0
 _FACTOR_ROWS = 2000
 
@@ -72,6 +82,7 @@ def _measured(subject: Subject, name: str) -> dict[str, Any]:
         "reconstruction": _reconstruction,
         "latents": lambda about: about.latents,
         "latent_space": _latent_space,
+        "path_length": _path_length,
         "disentanglement": _disentanglement,
     }
     occasion = subject.occasion
@@ -105,6 +116,19 @@ def _latent_space(subject: Subject) -> dict[str, Any]:
     return latent_space(
         on.model, on.train, on.test, on.extractor, drawn=drawn, examples=rows, walks=rows // 3
     )
+
+
+def _path_length(subject: Subject) -> dict[str, Any]:
+    """Two decodings for each path."""
+    model = subject.model
+    paths = affordable(
+        lambda n: model.sample(range(2 * n)),
+        seconds=_SECONDS,
+        least=50,
+        most=1000,
+        probe=subject.probe,
+    )
+    return METRICS["path_length"].measure(replace(subject.occasion, paths=paths))
 
 
 def _disentanglement(subject: Subject) -> dict[str, Any]:
