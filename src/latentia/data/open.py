@@ -40,11 +40,11 @@ def open_data(
 
     Args:
         source: a built-in name (`digits`, `sprites[:N][@SIZE]`, `two-moons[:N]`, `rings[:N]`,
-            `gaussians-25[:N]`), an IDX file or folder (MNIST layout), an .npz or .npy file, a
-            folder or zip of images (sub-folders are classes; train/ and test/ are splits), a
-            folder or zip of recordings (likewise; seen as log-mel spectrograms), a table (.csv,
-            .tsv, .parquet),
-            `hf:owner/name`, an array, or a data set, which is returned as it is.
+            `gaussians-25[:N]`, `gaussians-1d[:N]`), an IDX file or folder (MNIST layout), an .npz
+            or .npy file, a folder or zip of images (sub-folders are classes; train/ and test/ are
+            splits), a folder or zip of recordings (likewise; seen as log-mel spectrograms), a
+            table (.csv, .tsv, .parquet), `hf:owner/name`, an array, or a data set, which is
+            returned as it is.
         split: "train", "test" or "all". A source with a test split of its own uses it; of others
             a seeded tenth is held out. "all" is in the source's order, but that of image folders
             is train, then test.

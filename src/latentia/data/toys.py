@@ -1,4 +1,4 @@
-"""Toy densities in the plane whose log-density is known exactly, to judge models by."""
+"""Toy densities on a line or in the plane, known exactly, to judge models by."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Mixture:
     """Equally likely isotropic Gaussians of one width.
 
     Attributes:
-        centers: `(K, 2)`.
+        centers: `(K, d)`.
         sigma: standard deviation of each.
         labels: `(K,)`, class of each component.
     """
@@ -28,16 +28,18 @@ class Mixture:
     labels: np.ndarray
 
     def draw(self, n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """`(n, 2)` points and their `(n,)` labels."""
+        """`(n, d)` points and their `(n,)` labels."""
         which = random.integers(0, len(self.centers), n)
-        points = self.centers[which] + self.sigma * random.standard_normal((n, 2))
+        points = self.centers[which]
+        points = points + self.sigma * random.standard_normal(points.shape)
         return points, self.labels[which]
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
-        """`(N, 2) -> (N,)`, nats."""
+        """`(N, d) -> (N,)`, nats."""
         apart = np.asarray(points, np.float64)[:, None] - self.centers
         energies = (apart**2).sum(-1) / (2 * self.sigma**2)
-        constant = np.log(len(self.centers) * 2 * np.pi * self.sigma**2)
+        k, d = self.centers.shape
+        constant = np.log(k) + d / 2 * np.log(2 * np.pi * self.sigma**2)
         return np.asarray(logsumexp(-energies, axis=1) - constant)
 
 
@@ -88,11 +90,23 @@ def gaussians_25() -> Mixture:
     return Mixture(np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2), 0.05, np.arange(25))
 
 
+def gaussians_1d() -> Mixture:
+    """Four Gaussians on a line, of width 0.4 and unevenly apart."""
+    return Mixture(np.array([[-4.0], [-1.0], [1.5], [4.0]]), 0.4, np.arange(4))
+
+
 TOYS: dict[str, Callable[[], Mixture | Rings]] = {
     "two-moons": two_moons,
     "rings": rings,
     "gaussians-25": gaussians_25,
+    "gaussians-1d": gaussians_1d,
 }
+
+
+def density_of(name: str) -> Mixture | Rings | None:
+    """The density of a toy by its name, with or without a number of rows; None for other data."""
+    make = TOYS.get(name.partition(":")[0])
+    return None if make is None else make()
 
 
 def open_toy(name: str, n: int = DEFAULT_ROWS, seed: int = 0) -> Source:
