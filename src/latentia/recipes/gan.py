@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from pydantic import Field
 from torch import nn
@@ -12,7 +14,7 @@ from latentia.errors import UserError
 from latentia.game import Player
 from latentia.models.generator import ConditionalGenerator, Generator
 from latentia.nn.adversarial_nets import ImageCritic, ImageGenerator, VectorCritic, VectorGenerator
-from latentia.nn.conditioning import ConditionalCritic
+from latentia.nn.conditioning import ConditionalCritic, Featured
 from latentia.nn.spectral import normalise_spectrally
 from latentia.nn.standardise import Standardise
 from latentia.objectives.adversarial import Adversarial
@@ -109,12 +111,26 @@ class GANSettings(CommonSettings):
 WGAN_GP_WEIGHT = 10.0  # Gulrajani et al. (2017), section 4
 
 
-def build_model(spec: DataSpec, settings: GANSettings) -> Generator:
+@dataclass(frozen=True)
+class Nets:
+    """How a family of this game builds its two networks.
+
+    Attributes:
+        generator: `(B, d) -> (B, …)`, with classes where settings say so.
+        critic: `(B, …) -> (B,)` in two parts, as `Featured` has them.
+    """
+
+    generator: Callable[[DataSpec, Any], nn.Module]
+    critic: Callable[[DataSpec, Any], nn.Module]
+
+
+def build_model(spec: DataSpec, settings: GANSettings, nets: Nets | None = None) -> Generator:
     """The generator, and the critic where it helps to choose among candidates."""
     _refuse_contradictions(spec, settings)
-    net, latent = _generator_net(spec, settings), settings.known("latent")
+    nets, latent = nets or PLAIN, settings.known("latent")
+    net = nets.generator(spec, settings)
     standardise, bounded = Standardise(spec.center, spec.scale), spec.kind == "image"
-    critic = build_critic(spec, settings) if settings.candidates > 1 else None
+    critic = build_critic(spec, settings, nets) if settings.candidates > 1 else None
     if not settings.conditional:
         return Generator(net, latent, standardise, bounded, critic, settings.candidates)
     assert critic is None or isinstance(critic, ConditionalCritic)
@@ -159,28 +175,39 @@ def _generator_net(spec: DataSpec, settings: GANSettings) -> nn.Module:
     return ImageGenerator(latent, (c, h, w), **size)
 
 
-def build_critic(spec: DataSpec, settings: GANSettings) -> nn.Module:
-    """`(B, …) -> (B,)`, logits of being real; of pairs of example and class where conditional."""
-    critic: ImageCritic | VectorCritic
+def _critic_net(spec: DataSpec, settings: GANSettings) -> nn.Module:
     if spec.kind == "vector":
-        critic = VectorCritic(spec.dims, **_size(settings))
-    else:
-        c, h, w = spec.shape
-        critic = ImageCritic((c, h, w), **_size(settings))
-    whole: nn.Module = critic
+        return VectorCritic(spec.dims, **_size(settings))
+    c, h, w = spec.shape
+    return ImageCritic((c, h, w), **_size(settings))
+
+
+PLAIN = Nets(_generator_net, _critic_net)
+
+
+def build_critic(spec: DataSpec, settings: GANSettings, nets: Nets | None = None) -> nn.Module:
+    """`(B, …) -> (B,)`, logits of being real; of pairs of example and class where conditional."""
+    critic = (nets or PLAIN).critic(spec, settings)
     if settings.conditional:
-        whole = ConditionalCritic(critic, len(spec.classes), settings.condition_critic)
-    return normalise_spectrally(whole) if settings.spectral_norm else whole
+        featured = cast(Featured, critic)
+        critic = ConditionalCritic(featured, len(spec.classes), settings.condition_critic)
+    return normalise_spectrally(critic) if settings.spectral_norm else critic
 
 
 def _size(settings: GANSettings) -> dict[str, int]:
     return {"width": settings.known("width"), "depth": settings.known("depth")}
 
 
-def build_objective(model: nn.Module, spec: DataSpec, settings: GANSettings) -> Adversarial:
+def build_objective(
+    model: nn.Module,
+    spec: DataSpec,
+    settings: GANSettings,
+    nets: Nets | None = None,
+    game: Callable[..., Adversarial] = Adversarial,
+) -> Adversarial:
     """Generator and critic, each with an optimiser of its own."""
     assert isinstance(model, Generator)
-    critic, rate = model.critic or build_critic(spec, settings), settings.known("lr")
+    critic, rate = model.critic or build_critic(spec, settings, nets), settings.known("lr")
     learns = model.net
     if isinstance(model, ConditionalGenerator):
         learns = nn.ModuleList([model.net, model.frequency])
@@ -188,7 +215,7 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: GANSettings) -> 
         "critic": Player(critic, settings.critic_lr or rate, (0.0, 0.99)),
         "generator": Player(learns, rate, (0.0, 0.99)),
     }
-    return Adversarial(
+    return game(
         model,
         critic,
         players,
