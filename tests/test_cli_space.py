@@ -42,7 +42,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    from latentia.metrics import evaluate as room
+    from latentia.metrics import occasion as room
     from latentia.metrics.features import default_extractor
 
     def quick(*args: object, **named: object) -> object:

@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"nn", "maths", "samplers", "abilities", "data.spec"},
     "objectives": {"nn", "maths", "abilities", "game"},
     "training": {"abilities", "game", "data"},
-    "explore": {"maths", "abilities", "data"},
+    "explore": {"maths", "abilities", "data", "nn"},
     "metrics": {"maths", "abilities", "data"},
 }
 MAY_IMPORT["recipes"] = {*MAY_IMPORT} - {"latentia"}
