@@ -148,8 +148,8 @@ class ConditionalGenerator(Generator):
             return None
         asked = torch.as_tensor(condition, device=device_of(self))
         if asked.is_floating_point():
-            weights = asked.reshape(-1, asked.shape[-1]) if asked.ndim else asked.reshape(1, 1)
-            fits = weights.shape[1] == self.classes
+            weights = torch.atleast_2d(asked)
+            fits = weights.ndim == 2 and weights.shape[1] == self.classes
         else:
             numbers = asked.long().reshape(-1)
             fits = (
