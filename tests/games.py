@@ -29,6 +29,22 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     ("debiasing-vae", "vector"): {"latent": 2, "width": 16, "depth": 1, "positive": "0"},
     ("gan", "image"): {"latent": 4, "width": 8, "sparse": 2},
     ("gan", "vector"): {"latent": 4, "width": 16, "sparse": 2},
+    ("progressive-gan", "image"): {
+        "latent": 4,
+        "width": 8,
+        "sparse": 2,
+        "start_size": 4,
+        "grow_share": 0.9,
+    },
+    ("style-gan", "image"): {
+        "latent": 4,
+        "style": 8,
+        "width": 8,
+        "widest": 16,
+        "sparse": 2,
+        "path_every": 2,
+        "augment_p": 0.3,
+    },
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
 }
