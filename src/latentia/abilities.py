@@ -72,6 +72,29 @@ class Decodes(Protocol):
 
 
 @runtime_checkable
+class HasStyles(Protocol):
+    """Steers every layer by a style of its own, so that pictures can be mixed by layers."""
+
+    @property
+    def latent_dim(self) -> int: ...
+
+    @property
+    def style_layers(self) -> int:
+        """L, from the coarsest layer to the finest."""
+        ...
+
+    def styles(
+        self, z: Tensor, *, condition: Tensor | None = None, truncation: float | None = None
+    ) -> Tensor:
+        """Styles of latent vectors, `(B, latent_dim) -> (B, L, d)`; truncation 0 is the middle."""
+        ...
+
+    def from_styles(self, styles: Tensor, *, noise: Tensor | None = None) -> Tensor:
+        """`(B, L, d) -> (B, …)`."""
+        ...
+
+
+@runtime_checkable
 class HasElbo(Protocol):
     """Bounds the log-likelihood from below."""
 
@@ -142,6 +165,7 @@ _NAMES: dict[str, type] = {
     "encode": Encodes,
     "posterior": HasPosterior,
     "decode": Decodes,
+    "styles": HasStyles,
     "elbo": HasElbo,
     "log_prob": HasLogProb,
     "energy": HasEnergy,
