@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers": {"maths"},
     "models": {"nn", "maths", "samplers", "abilities", "data.spec"},
     "objectives": {"nn", "maths", "abilities", "game"},
-    "training": {"abilities", "game", "data"},
+    "training": {"maths", "abilities", "game", "data"},
     "explore": {"maths", "abilities", "data", "nn"},
     "metrics": {"maths", "abilities", "data"},
 }

@@ -22,6 +22,7 @@ from latentia.data.stream import Stream, sampling_edges
 from latentia.errors import UserError, nearest
 from latentia.files import write_text
 from latentia.game import Objective, Resamples
+from latentia.precision import resolve_precision
 from latentia.recipes.base import parse_settings
 from latentia.recipes.exposure import exposed
 from latentia.recipes.registry import family as family_named
@@ -38,9 +39,12 @@ from latentia.run import (
     say,
 )
 from latentia.training.budget import Budget
+from latentia.training.checkup import Checkups
 from latentia.training.device import huge_pages_wanted, resolve_device, tune_process
 from latentia.training.distributed import barrier, process_group
+from latentia.training.doctor import worst
 from latentia.training.progress import Bar, Display, Silent
+from latentia.training.remedies import Settings
 from latentia.training.trainer import Trainer
 
 DEFAULT_MINUTES = 10.0
@@ -229,6 +233,9 @@ def _train(
         if resume:
             trainer.resume()
         finished = trainer.run()
+    if trainer.checkups is not None and not silent:
+        for finding in worst(trainer.checkups.findings):
+            say(f"{finding.sentence} {finding.advice}")
     if not finished and not silent:
         words = ["latentia", "fit", run.source or "DATA", "--out", str(run.folder), "--resume"]
         say(f"Stopped and saved. Go on with: {shlex.join(words)}")
@@ -249,6 +256,17 @@ def build_trainer(
     if weights is not None:
         _require_weighable(run, objective)
     stream = Stream(dataset, batch_size, run.seed, str(device), flip=settings.flip, weights=weights)
+    checkups = None
+    if rank == 0:  # it asks nothing of the other processes
+        checkups = Checkups(
+            objective,
+            dataset,
+            lambda: _held_out(run),
+            seed=run.seed,
+            device=device,
+            precision=resolve_precision(settings.precision, device),
+            settings=about_settings(run),
+        )
     return Trainer(
         model,
         objective,
@@ -263,7 +281,25 @@ def build_trainer(
         world=world,
         preview=lambda tenth, raw, average: save_previews(run, dataset, tenth, raw, average),
         display=display,
+        checkups=checkups,
     )
+
+
+def about_settings(run: Run) -> Settings:
+    """The settings of a run and their defaults, for the doctor's advice."""
+    kind = type(run.settings)
+    usual = {key: field.default for key, field in kind.model_fields.items()}
+    return Settings(run.settings.model_dump(), {**usual, **kind.BY_KIND[run.spec.kind]})
+
+
+def _held_out(run: Run) -> Dataset | None:
+    """Rows of the data that training does not see, where it has any."""
+    if not run.source:
+        return None
+    try:
+        return run.data("test")
+    except UserError:  # no such split, or gone meanwhile
+        return None
 
 
 def build_game(run: Run, device: torch.device) -> tuple[nn.Module, Objective]:

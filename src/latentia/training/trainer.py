@@ -23,10 +23,12 @@ from latentia.precision import autocast, resolve_precision
 from latentia.seeds import mixed_seed
 from latentia.training.budget import Budget, rate_factor
 from latentia.training.checkpoint import Position, load_state, save_state
+from latentia.training.checkup import GRADIENTS_EVERY, Checkups
 from latentia.training.distributed import agree, anywhere, average_gradients, barrier
+from latentia.training.doctor import words
 from latentia.training.ema import WeightAverage
 from latentia.training.interrupt import Interrupt
-from latentia.training.log import Diary
+from latentia.training.log import Diary, read_rows
 from latentia.training.progress import Display, Silent
 from latentia.training.watch import Fall, Watch
 
@@ -81,6 +83,8 @@ class Trainer:
         seed: all randomness of step k follows from (seed, k).
         device: where players and batches live.
         rank, world: this process and how many there are.
+        preview, display, checkups: what is made, shown and looked at on the way; none of them
+            touches the training.
     """
 
     def __init__(
@@ -99,11 +103,12 @@ class Trainer:
         world: int = 1,
         preview: Preview | None = None,
         display: Display | None = None,
+        checkups: Checkups | None = None,
     ) -> None:
         self.model, self.objective, self.batches = model, objective, batches
         self.batch_size, self.budget, self.course, self.folder = batch_size, budget, course, folder
         self.seed, self.device, self.rank, self.world = seed, device, rank, world
-        self.preview, self.display = preview, display or Silent()
+        self.preview, self.display, self.checkups = preview, display or Silent(), checkups
         self.players = objective.players
         self.parameters = {name: p.parameters for name, p in self.players.items()}
         self.optimizers = {name: _optimizer(p, device) for name, p in self.players.items()}
@@ -119,8 +124,14 @@ class Trainer:
     def resume(self) -> None:
         """Go on from the saved state in the run folder."""
         self.position = load_state(self.folder, self.players, self.optimizers, self.average)
+        self._forget_later_rows()
+
+    def _forget_later_rows(self) -> None:
+        """Drop what the diary says of games that will be played again."""
         if self.rank == 0:
             self.diary.cut_after(self.position.step)
+        if self.checkups is not None:
+            self.checkups.resume(read_rows(self.diary.path))
 
     def run(self) -> bool:
         """Train until the budget is spent (True) or the user interrupts (False).
@@ -196,6 +207,8 @@ class Trainer:
             who, terms = turn
             self.watch.turn(now.step, who, terms)
             self._descend(who, terms, rate * self.position.rate_scale)
+            if self.checkups is not None and now.step % GRADIENTS_EVERY == 0:
+                self.checkups.feel(who, self.parameters[who])
         self.watch.notes(now.step, now.notes)
 
     def _descend(self, who: str, terms: Terms, rate: float) -> None:
@@ -218,11 +231,16 @@ class Trainer:
             if anywhere(fall is not None, self.device):
                 self._recover(fall)
                 return
+        self._check_up(progress)
         clock = time.perf_counter()
         if clock - self._logged >= 1.0:
             self._log(progress)
         if agree(clock - self._saved, self.device) >= self.course.checkpoint_seconds:
             self._save_if_sound()
+
+    def _check_up(self, progress: float) -> None:
+        if self.checkups is not None and self.checkups.due(progress, self._seconds()):
+            self.checkups.take(self.position.step, progress, self.average.model)
 
     def _save_if_sound(self) -> None:
         fall = self.watch.look() or self._spoiled()
@@ -253,8 +271,8 @@ class Trainer:
         self.position.seconds = seconds
         self._start_clock()
         self.watch.forget()
+        self._forget_later_rows()
         if self.rank == 0:
-            self.diary.cut_after(self.position.step)
             self.display.say(
                 f"{what} is not finite: back to step {self.position.step}, "
                 f"learning rate × {self.position.rate_scale:g}."
@@ -275,6 +293,8 @@ class Trainer:
 
     def _close(self, finished: bool) -> None:
         self.watch.look()
+        if finished:
+            self._check_up(1.0)
         self._log(1.0 if finished else self._progress(), last=True)
         self._save()
         if finished:
@@ -299,6 +319,7 @@ class Trainer:
         terms, notes = self.watch.means()
         if self.rank or not (terms or last):
             return
+        checkups = self.checkups.unwritten() if self.checkups is not None else []
         self.diary.write(
             {
                 "step": self.position.step,
@@ -310,10 +331,13 @@ class Trainer:
                 "lr_factor": rate_factor(progress, self.course.warmup, self.course.hold),
                 "terms": terms,
                 "notes": notes,
+                **({"health": checkups} if checkups else {}),
             }
         )
         losses = "  ".join(f"{name} {value:.3g}" for name, value in terms.items())
-        self.display.show(progress, f"{rate:,.0f}/s  waiting {waiting:.0%}  {losses}")
+        alarm = words(self.checkups.findings) if self.checkups is not None else ""
+        line = f"{rate:,.0f}/s  waiting {waiting:.0%}  {losses}"
+        self.display.show(progress, f"{alarm}  {line}" if alarm else line)
 
     # time
 
