@@ -26,6 +26,7 @@ VERBS = (
     "traverse",
     "evaluate",
     "report",
+    "health",
     "models",
     "doctor",
 )

@@ -10,7 +10,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from latentia.cli import about, audit, data, debias, explore, fit, judge, latent, score, study
+from latentia.cli import (
+    about,
+    audit,
+    data,
+    debias,
+    explore,
+    fit,
+    health,
+    judge,
+    latent,
+    score,
+    study,
+)
 from latentia.cli.common import examples, say
 from latentia.errors import UserError
 
@@ -107,6 +119,7 @@ fit.register(app)
 explore.register(app)
 app.add_typer(latent.app, name="explore")
 judge.register(app)
+health.register(app)
 score.register(app)
 audit.register(app)
 debias.register(app)

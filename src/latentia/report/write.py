@@ -8,7 +8,7 @@ from typing import Any
 
 from latentia.files import write_text
 from latentia.recipes.registry import FAMILIES
-from latentia.report import gallery, plane, story, study_page, verdict
+from latentia.report import gallery, health, plane, story, study_page, verdict
 from latentia.report.audit_page import write_audit as write_audit
 from latentia.report.fairness_page import write_fairness as write_fairness
 from latentia.report.page import Fact, Section, render
@@ -29,6 +29,7 @@ SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     gallery.interpolations,
     verdict.metrics,
     gallery.memorised,
+    health.health,
     story.losses,
     story.skipped,
     story.again,

@@ -2,7 +2,7 @@
 
 Pure rules over a list of check-ups (`latentia.training.checkup`), so that a diagnosis can be
 made again at any time from the diary of a run. A finding opens when its rule holds at two
-check-ups in a row and closes when it fails at two in a row; the first tenth of the budget, in
+check-ups in a row and closes when it fails at four in a row; the first tenth of the budget, in
 which every generator is alike to noise, is left alone.
 """
 
@@ -20,6 +20,8 @@ Figures = dict[str, float]
 
 GRACE = 0.1
 """Share of the budget that is not judged: untrained samples are alike, untrained critics lost."""
+PATIENCE = 4
+"""Check-ups in a row at which a rule fails before its finding is closed: a tenth of the budget."""
 WINDOW = 6
 """Check-ups that a slow trouble is seen in: 15 % of the budget where all 40 are made."""
 
@@ -126,6 +128,33 @@ def worst(findings: Sequence[Finding], most: int = 2) -> list[Finding]:
     return sorted(findings, key=lambda f: (not f.ongoing, f.since - (f.until or 1.0)))[:most]
 
 
+def span_of(finding: Finding) -> str:
+    """When it was there, e.g. "from 20% of the budget on".
+
+    >>> span_of(Finding("collapse", "", 0.2, None, {}, "", ""))
+    'from 20% of the budget on'
+    """
+    if finding.until is None:
+        return f"from {finding.since:.0%} of the budget on"
+    return f"from {finding.since:.0%} to {finding.until:.0%} of the budget"
+
+
+def unknown(history: Sequence[Checkup]) -> list[str]:
+    """What the doctor could not look at."""
+    last = history[-1]
+    if "right" not in last:
+        return [
+            "This family has no critic, so the doctor watched its gradients only; the other "
+            "figures of a report say how good the model is."
+        ]
+    if "seen" not in last:
+        return [
+            "There were no held-out examples, so the doctor cannot know whether the critic "
+            "learned the training examples by heart."
+        ]
+    return []
+
+
 _Span = tuple[float, float | None, Figures]
 
 
@@ -143,16 +172,18 @@ def _spans(rule: Rule, judged: Sequence[Checkup], history: Sequence[Checkup]) ->
         elif here is not None and before is not None:
             spans.append((float(judged[i - 1]["progress"]), None, here))
         misses = misses + 1 if here is None else 0
-        if is_open and misses == 2:
+        if is_open and misses == PATIENCE:
             spans[-1] = (spans[-1][0], at, spans[-1][2])
         before = here
     return spans
 
 
 def _hidden(name: str, since: float, spans: Mapping[str, list[_Span]]) -> bool:
-    """Whether another trouble that was there first, or at the same time, explains this one."""
+    """Whether another trouble that was there first explains this one."""
+    order = [rule.name for rule in RULES]
     return any(
-        start <= since and (end is None or end >= since)
+        (start, order.index(rule.name)) < (since, order.index(name))
+        and (end is None or end >= since)
         for rule in RULES
         if name in rule.hides
         for start, end, _ in spans[rule.name]
@@ -274,7 +305,7 @@ RULES = (
         "collapse: samples repeat",
         _collapse,
         _say_collapse,
-        hides=("critic saturation", "vanishing gradient"),
+        hides=("critic saturation", "vanishing gradient", "oscillation"),
     ),
     Rule(
         "critic saturation", "saturation: the critic is always right", _saturation, _say_saturation
@@ -293,5 +324,11 @@ RULES = (
         _say_overfit,
         hides=("critic saturation",),
     ),
-    Rule("oscillation", "oscillation: the game goes in circles", _oscillation, _say_oscillation),
+    Rule(
+        "oscillation",
+        "oscillation: the game goes in circles",
+        _oscillation,
+        _say_oscillation,
+        hides=("collapse",),  # samples that leap from mode to mode
+    ),
 )

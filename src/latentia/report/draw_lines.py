@@ -1,0 +1,49 @@
+"""Several curves in one panel, with stretches of it shaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from latentia.report.draw import GRID, LINES, canvas, styled, svg
+
+Line = tuple[np.ndarray, np.ndarray]
+_DASHES = ("-", "--", ":", "-.")
+
+
+@styled
+def lines(
+    series: Mapping[str, Line],
+    shaded: Sequence[tuple[float, float]],
+    *,
+    x_label: str,
+    alt: str,
+    logarithmic: bool = False,
+) -> Markup:
+    """A panel of named curves, each `(x, y)`, told apart by colour and by dashes.
+
+    Args:
+        shaded: stretches of the horizontal axis to set off.
+        logarithmic: the vertical axis, where every value is positive.
+    """
+    figure, axes = canvas(736, 240)
+    axis = axes[0, 0]
+    for left, right in shaded:
+        axis.axvspan(left, right, color=GRID, alpha=0.6, linewidth=0)
+    for number, (name, (x, y)) in enumerate(series.items()):
+        axis.plot(
+            x,
+            y,
+            _DASHES[number % len(_DASHES)],
+            color=LINES[number % len(LINES)],
+            marker="." if len(x) < 3 else None,
+            label=name,
+        )
+    if logarithmic and all((y > 0).all() for _, y in series.values()):
+        axis.set_yscale("log")
+    axis.margins(x=0.01)
+    axis.set_xlabel(x_label)
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return svg(figure, alt)
