@@ -63,6 +63,15 @@ OTHER: dict[str, Any] = {
     "gamma_end": 5.0,
     "sparse": 1,
     "candidates": 1,
+    "penalty": "r1",
+    "penalty_every": 2,
+    "spectral_norm": True,
+    "conditional": True,
+    "condition_critic": "both",
+    "class_weight": 3.0,
+    "augment": "fixed",
+    "augment_p": 0.7,
+    "augment_target": -0.9,
     "critic_lr": 2e-3,
     "start_size": 2,
     "grow_share": 0.4,
@@ -80,6 +89,8 @@ OTHER: dict[str, Any] = {
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
     ("diffusion", "depth"): (1, 2),
+    ("gan", "augment"): "adaptive",
+    ("progressive-gan", "augment"): "adaptive",
 }
 ELSEWHERE = {
     "background": "changes transparent pictures only: tests/test_data_images.py shows it",
@@ -87,7 +98,17 @@ ELSEWHERE = {
 }
 IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood"}
 IMAGES_ONLY |= {"patch", "attention", "network", "detail"}
+IMAGES_ONLY |= {"augment", "augment_p", "augment_target"}
+GANS = ("gan", "progressive-gan")
+GAN_TOGETHER: dict[str, dict[str, Any]] = {
+    "spectral_norm": {"penalty": "r1"},
+    "condition_critic": {"conditional": True},
+    "class_weight": {"conditional": True, "condition_critic": "both"},
+    "augment_p": {"augment": "adaptive"},
+    "augment_target": {"augment": "adaptive", "augment_p": 0.3},
+}
 TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
+    **{(family, key): beside for family in GANS for key, beside in GAN_TOGETHER.items()},
     ("vae", "detail"): {"layers": 2},
     ("vae", "components"): {"prior": "mixture"},
     ("vae", "draws"): {"objective": "iwae"},

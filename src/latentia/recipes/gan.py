@@ -14,6 +14,7 @@ from latentia.errors import UserError
 from latentia.game import Player
 from latentia.models.generator import ConditionalGenerator, Generator
 from latentia.nn.adversarial_nets import ImageCritic, ImageGenerator, VectorCritic, VectorGenerator
+from latentia.nn.augment import Augment
 from latentia.nn.conditioning import ConditionalCritic, Featured
 from latentia.nn.spectral import normalise_spectrally
 from latentia.nn.standardise import Standardise
@@ -90,6 +91,15 @@ class GANSettings(CommonSettings):
     class_weight: float = Field(
         1.0, ge=0, description="weight of naming the class right, nats (auxiliary and both)"
     )
+    augment: Literal["none", "fixed", "adaptive"] = Field(
+        "none", description="change pictures before the critic sees them; for small data"
+    )
+    augment_p: float = Field(
+        0.0, ge=0, le=1, description="how often; at the start, where it is adaptive"
+    )
+    augment_target: float = Field(
+        0.6, gt=-1, lt=1, description="how sure of real pictures the critic may be (adaptive)"
+    )
     candidates: int = Field(
         2, ge=1, description="each sample is the one of so many that the critic prefers; 1: any"
     )
@@ -162,6 +172,9 @@ def _refuse_contradictions(spec: DataSpec, settings: GANSettings) -> None:
             "condition_critic": (settings.conditional, "conditional=true"),
             "class_weight": (names, "conditional=true with condition_critic=auxiliary or both"),
             "penalty_every": (penalised, "a critic with a penalty"),
+            "augment": (settings.augment != "fixed" or settings.augment_p > 0, "augment_p above 0"),
+            "augment_p": (settings.augment != "none", "augment=fixed or augment=adaptive"),
+            "augment_target": (settings.augment == "adaptive", "augment=adaptive"),
         },
     )
 
@@ -208,11 +221,13 @@ def build_objective(
     """Generator and critic, each with an optimiser of its own."""
     assert isinstance(model, Generator)
     critic, rate = model.critic or build_critic(spec, settings, nets), settings.known("lr")
-    learns = model.net
+    learns, guards, augment = model.net, critic, build_augment(spec, settings)
     if isinstance(model, ConditionalGenerator):
         learns = nn.ModuleList([model.net, model.frequency])
+    if augment is not None:
+        guards = nn.ModuleList([critic, augment])
     players = {
-        "critic": Player(critic, settings.critic_lr or rate, (0.0, 0.99)),
+        "critic": Player(guards, settings.critic_lr or rate, (0.0, 0.99)),
         "generator": Player(learns, rate, (0.0, 0.99)),
     }
     return game(
@@ -224,7 +239,20 @@ def build_objective(
         settings.known("sparse"),
         every=settings.penalty_every,
         penalty=settings.known("penalty"),
+        augment=augment,
         class_weight=settings.class_weight,
+    )
+
+
+def build_augment(spec: DataSpec, settings: GANSettings) -> Augment | None:
+    """What changes pictures before the critic sees them; None for nothing."""
+    if settings.augment == "none":
+        return None
+    return Augment(
+        spec.shape,
+        mode=settings.augment,
+        p=settings.augment_p,
+        target=settings.augment_target,
     )
 
 
