@@ -29,6 +29,7 @@ VERBS = (
     "health",
     "models",
     "doctor",
+    "demo",
 )
 TINY = ["--set", "latent=3", "--set", "width=8", "--set", "depth=1", "--set", "batch_size=32"]
 

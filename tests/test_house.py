@@ -46,6 +46,8 @@ MAY_IMPORT["study"] = {*MAY_IMPORT["fitting"], "fitting", "metrics", "explore", 
 MAY_IMPORT["detection"] = {*MAY_IMPORT["study"], "game", "nn", "models", "objectives"}
 MAY_IMPORT["debiasing"] = {*MAY_IMPORT["study"], "study", "models"}
 MAY_IMPORT["audit"] = {*MAY_IMPORT["study"], "study", "detection"}
+MAY_IMPORT["demos"] = {*MAY_IMPORT["fitting"], "fitting", "maths", "models", "objectives"}
+MAY_IMPORT["demos"] |= {"game", "report.page"}
 ABOVE = {
     "run",
     "fitting",
@@ -53,6 +55,7 @@ ABOVE = {
     "detection",
     "debiasing",
     "audit",
+    "demos",
     "recipes",
     "explore",
     "metrics",

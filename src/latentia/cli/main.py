@@ -15,6 +15,7 @@ from latentia.cli import (
     audit,
     data,
     debias,
+    demo,
     explore,
     fit,
     health,
@@ -123,6 +124,7 @@ health.register(app)
 score.register(app)
 audit.register(app)
 debias.register(app)
+demo.register(app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 about.register(app)

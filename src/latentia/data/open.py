@@ -40,7 +40,7 @@ def open_data(
 
     Args:
         source: a built-in name (`digits`, `sprites[:N][@SIZE]`, `two-moons[:N]`, `rings[:N]`,
-            `gaussians-25[:N]`, `gaussians-1d[:N]`), an IDX file or folder (MNIST layout), an .npz
+            `gaussians-25[:N]`, `-8`, `-1d`), an IDX file or folder (MNIST layout), an .npz
             or .npy file, a folder or zip of images (sub-folders are classes; train/ and test/ are
             splits), a folder or zip of recordings (likewise; seen as log-mel spectrograms), a
             table (.csv, .tsv, .parquet), `hf:owner/name`, an array, or a data set, which is

@@ -95,10 +95,17 @@ def gaussians_1d() -> Mixture:
     return Mixture(np.array([[-4.0], [-1.0], [1.5], [4.0]]), 0.4, np.arange(4))
 
 
+def gaussians_8() -> Mixture:
+    """Eight Gaussians on a circle of radius 3, width 0.3."""
+    angle = np.arange(8) * np.pi / 4
+    return Mixture(3 * np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.3, np.arange(8))
+
+
 TOYS: dict[str, Callable[[], Mixture | Rings]] = {
     "two-moons": two_moons,
     "rings": rings,
     "gaussians-25": gaussians_25,
+    "gaussians-8": gaussians_8,
     "gaussians-1d": gaussians_1d,
 }
 

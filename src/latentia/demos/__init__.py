@@ -1,0 +1,1 @@
+"""Games small enough to watch: what generator and discriminator do, drawn frame by frame."""
