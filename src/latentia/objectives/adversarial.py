@@ -86,7 +86,9 @@ class NamesClasses(Protocol):
 
 
 class Augments(Protocol):
-    """Changes what the critic sees, of real and fake examples alike."""
+    """Changes what the critic sees, of real and fake examples alike, with probability `p`."""
+
+    p: Tensor
 
     def __call__(self, x: Tensor, now: Any) -> Tensor:
         """`(B, …)` to the same shape, differentiable; randomness from `now.noise`/`uniform`."""
@@ -285,4 +287,5 @@ class Adversarial:
         now.note("critic_fake", right[1])
         now.note("critic_right", (right[0] + right[1]) / 2)
         if self.augment is not None:
-            self.augment.update(real, fake, len(real) * now.world, now)
+            self.augment.update(on_real.detach(), on_fake.detach(), len(real) * now.world, now)
+            now.note("augment_p", self.augment.p)
