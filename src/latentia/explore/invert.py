@@ -1,6 +1,6 @@
 """Real data back into the latent space of a model that only decodes.
 
-An encoder, trained on the model's own draws, gives the start (Zhu et al. 2016, section 3.1, 2020);
+An encoder, trained on the model's own draws, gives the start (Zhu et al. 2016, section 3.1);
 Adam then moves the latents so that values and features of the decoding match, and a penalty keeps
 them where the model has learned to decode from.
 """
@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from latentia.abilities import Decodes, Encodes, Seeds
+from latentia.abilities import Decodes, Encodes, HasStyles, Seeds, refuse_condition
 from latentia.errors import UserError
 from latentia.explore.latent import decode
 from latentia.maths.chunks import device_of, in_chunks
@@ -24,29 +24,40 @@ STEPS = 200
 _RATE = 0.05
 _AT_ONCE = 32  # rows optimised side by side
 _WARM = 0.1  # of the steps, until the full rate
+_STYLE_DRAWS = 2000
+_APART = 1.0  # weight of layers that differ in style
 _PICKS = 32  # values tried of latents that give no gradient
 Progress = Callable[[int, int], None]
 Features = Callable[[Tensor], Tensor]
 
 
 class Space(Protocol):
-    """A latent space that data are looked for in."""
+    """A latent space that data are looked for in; about standard normal along every axis."""
 
     @property
     def dims(self) -> int:
-        """Numbers of one latent."""
+        """Numbers of one place."""
+        ...
+
+    @property
+    def code_dims(self) -> int:
+        """Numbers that a draw of the model has, which an encoder can tell."""
         ...
 
     def draw(self, seeds: Seeds) -> Tensor:
-        """What the model samples from, `(N, dims)`, on the CPU."""
+        """What the model samples from, `(N, code_dims)`."""
+        ...
+
+    def spread(self, code: Tensor) -> Tensor:
+        """The place of a draw, `(B, code_dims) -> (B, dims)`."""
         ...
 
     def decode(self, z: Tensor) -> Tensor:
-        """`(B, dims) -> (B, …)`, differentiable."""
+        """Data at a place, `(B, dims) -> (B, …)`, differentiable."""
         ...
 
     def strangeness(self, z: Tensor) -> Tensor:
-        """How unusual a latent is for the model, `(B, dims) -> (B,)`, about 1 for its own."""
+        """How unusual a place is for the model, `(B, dims) -> (B,)`, about 1 for its own draws."""
         ...
 
 
@@ -62,10 +73,18 @@ class NoiseSpace:
 
     @property
     def dims(self) -> int:
+        """As many as the model's latent has."""
         return self.model.latent_dim
 
+    code_dims = dims
+
     def draw(self, seeds: Seeds) -> Tensor:
-        return seeded_noise(seeds, (self.dims,))
+        """Noise of seeds."""
+        return seeded_noise(seeds, (self.dims,), device_of(self.model))
+
+    def spread(self, code: Tensor) -> Tensor:
+        """As it is."""
+        return code
 
     def decode(self, z: Tensor) -> Tensor:
         """What the generator draws before it is cut off at black and white.
@@ -79,7 +98,68 @@ class NoiseSpace:
         return self.model.decode(z)
 
     def strangeness(self, z: Tensor) -> Tensor:
+        """Mean square."""
         return z.square().mean(1)
+
+
+@dataclass(frozen=True)
+class StyleSpace:
+    """A style of its own for every layer (W+ of Abdal et al. 2019), standardised.
+
+    Attributes:
+        model: has styles.
+        center, scale: mean and standard deviation of its styles, `(d,)`.
+    """
+
+    model: HasStyles
+    center: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, model: HasStyles) -> StyleSpace:
+        """With moments of the styles of 2,000 draws."""
+        z = seeded_noise(range(_STYLE_DRAWS), (model.latent_dim,), device_of(model))
+        w = in_chunks(lambda rows: model.styles(rows, truncation=1.0)[:, 0], z)
+        return cls(model, w.mean(0), w.std(0).clamp(min=1e-6))
+
+    @property
+    def code_dims(self) -> int:
+        """Numbers of one style."""
+        return len(self.center)
+
+    @property
+    def dims(self) -> int:
+        """Layers times numbers of a style."""
+        return self.model.style_layers * self.code_dims
+
+    def draw(self, seeds: Seeds) -> Tensor:
+        """One style for each seed, standardised."""
+        z = seeded_noise(seeds, (self.model.latent_dim,), device_of(self.model))
+        with torch.no_grad():
+            return (self.model.styles(z, truncation=1.0)[:, 0] - self.center) / self.scale
+
+    def spread(self, code: Tensor) -> Tensor:
+        """The same style in every layer."""
+        return code.repeat(1, self.model.style_layers)
+
+    def styles(self, z: Tensor) -> Tensor:
+        """Styles at a place, `(B, dims) -> (B, L, d)`."""
+        return z.view(len(z), -1, self.code_dims) * self.scale + self.center
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Pictures of styles."""
+        return self.model.from_styles(self.styles(z))
+
+    def strangeness(self, z: Tensor) -> Tensor:
+        """Mean square, and how far the layers' styles are from each other."""
+        layers = z.view(len(z), -1, self.code_dims)
+        apart = layers - layers.mean(1, keepdim=True)
+        return z.square().mean(1) + _APART * apart.square().flatten(1).mean(1)
+
+
+def space_of(model: Decodes) -> Space:
+    """Styles where the model has them, else its noise."""
+    return StyleSpace.of(model) if isinstance(model, HasStyles) else NoiseSpace(model)
 
 
 @dataclass(frozen=True)
@@ -152,20 +232,20 @@ def invert(
     model: Decodes,
     steps: int = STEPS,
     rate: float = _RATE,
-    prior: float = 0.02,
+    prior: float = 0.1,
     progress: Progress | None = None,
 ) -> Inverted:
     """Latents whose decodings are most like some examples; the same whatever the batch.
 
     Args:
         space: where to look.
-        encoder: gives the start, `(B, …) -> (B, d)`.
+        encoder: gives the start, `(B, …) -> (B, code_dims)`.
         x: `(N, …)`.
         likeness: what is to match.
         model: decodes what was found.
         steps: of Adam; 0 takes the encoder's answer as it is.
         rate: its peak learning rate.
-        prior: weight of the penalty on unusual latents.
+        prior: weight of the penalty on latents more unusual than the model's own draws are.
         progress: called with (examples done, of how many).
 
     Raises:
@@ -178,7 +258,7 @@ def invert(
     for chunk in x.split(_AT_ONCE):
         near = chunk.to(where)
         with torch.no_grad():
-            start = encoder(near).float()
+            start = space.spread(encoder(near).float())
         start = _picked(space, start, near, likeness) if steps else start
         moved = _moved(space, start, near, likeness, steps, rate, prior)
         starts.append(start.cpu())
@@ -211,7 +291,8 @@ def _moved(
     optimiser = torch.optim.Adam([z], lr=rate)
     for step in range(steps + 1):
         with torch.enable_grad():
-            loss = likeness(x, space.decode(z), seen) + prior * space.strangeness(z)
+            unusual = (space.strangeness(z) - 1).relu()
+            loss = likeness(x, space.decode(z), seen) + prior * unusual
             (slope,) = torch.autograd.grad(loss.sum(), z)
         better = loss.detach() < least
         least = torch.where(better, loss.detach(), least)
@@ -290,7 +371,18 @@ class Inverter(nn.Module):
         """`(B, d) -> (B, …)`."""
         if isinstance(self.space, NoiseSpace):
             return self.space.model.decode(z, condition=condition)
+        refuse_condition(self.model, condition)
         return self.space.decode(z)
+
+    def styles_of(self, x: Tensor) -> Tensor:
+        """Styles of examples, to mix, `(B, …) -> (B, L, d)`.
+
+        Raises:
+            UserError: the model has no styles.
+        """
+        if not isinstance(self.space, StyleSpace):
+            raise UserError(f"{type(self.model).__name__} has no styles; the family style-gan has.")
+        return self.space.styles(self.encode(x))
 
 
 def require_invertible(model: object, dims: int) -> None:

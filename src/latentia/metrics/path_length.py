@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.abilities import Decodes, TakesClasses
+from latentia.abilities import Decodes, HasStyles, TakesClasses
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.maths.chunks import device_of, spread_rows
@@ -143,7 +143,8 @@ def _ways(model: Decodes, seed: int) -> dict[str, Way]:
     """Ways through noise, and through styles where the model has them."""
     where, classes = device_of(model), getattr(model, "classes", 0)
     asks = isinstance(model, TakesClasses) and classes > 0
-    dims = getattr(model, "noise_dim", model.latent_dim)
+    prior = isinstance(model, Annealable)  # what it draws need not be standard normal
+    dims = int(getattr(model, "noise_dim", model.latent_dim)) if prior else model.latent_dim
 
     def ends(ways: Tensor) -> tuple[Tensor, Tensor]:
         seeds = [mixed_seed(seed, 5, int(way)) for way in ways]
@@ -161,7 +162,19 @@ def _ways(model: Decodes, seed: int) -> dict[str, Way]:
         with torch.no_grad():
             return model.decode(z, condition=condition(ways)).cpu()
 
-    return {"z": through_noise}
+    def through_styles(ways: Tensor, t: Tensor) -> Tensor:
+        assert isinstance(model, HasStyles)
+        asked = condition(ways)
+        with torch.no_grad():
+            first, second = (
+                model.styles(z.float().to(where), condition=asked, truncation=1.0).double()
+                for z in ends(ways)
+            )
+            w = torch.lerp(first, second, t[:, None, None].to(where))
+            return model.from_styles(w.float()).cpu()
+
+    found: dict[str, Way] = {"z": through_noise}
+    return found | {"w": through_styles} if isinstance(model, HasStyles) else found
 
 
 def _crossfade(train: Dataset, seed: int) -> Way:
