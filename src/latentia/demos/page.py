@@ -31,7 +31,7 @@ def page(film: Film) -> str:
         Fact(f"{end.step:,}", "steps of training"),
         Fact(f"{end.seconds:.0f} s", "with all frames"),
         Fact(f"{end.apart_mean:.3f}", "mean |D − ½| on real points"),
-        Fact(f"{end.apart_most:.3f}", "95 % of real points lie below"),
+        Fact(f"{end.apart_most:.3f}", "95\u00a0% of real points lie below"),
     ]
     if end.of_modes:
         facts.append(Fact(f"{end.modes} of {end.of_modes}", "heaps found"))

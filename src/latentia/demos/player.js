@@ -157,13 +157,13 @@
 
   function plane(f) {
     const narrow = stage.clientWidth < 560;
-    const { pen, width, height } = sized(stage, narrow ? 2.1 : 0.58, 300), c = inks();
-    const side = narrow ? width - 40 : (width - 70) / 2, tall = narrow ? (height - 100) / 2 : height - 64;
+    const side = (narrow ? stage.clientWidth - 40 : (stage.clientWidth - 70) / 2), tall = side;
+    const { pen } = sized(stage, 0, narrow ? 2 * tall + 100 : tall + 64), c = inks();
     const first = { x: 32, y: 40, w: side, h: tall };
-    const second = narrow ? { x: 32, y: 78 + tall, w: side, h: tall } : { x: 62 + side, y: 40, w: side, h: tall };
+    const second = narrow ? { x: 32, y: 80 + tall, w: side, h: tall } : { x: 62 + side, y: 40, w: side, h: tall };
     for (const [box, values] of [[first, f.answer], [second, f.best]]) {
       field(pen, values, box, c);
-      contour(pen, values, box, c.ink);
+      if (box === first) contour(pen, values, box, c.ink);
       for (const [u, text] of film.ticks[0]) write(pen, text, box.x + u * box.w, box.y + box.h + 16, c.soft, "center");
       for (const [u, text] of film.ticks[1]) write(pen, text, box.x - 5, box.y + (1 - u) * box.h + 4, c.soft, "right");
     }
@@ -180,8 +180,8 @@
       if (i < f.pull.length) arrow(pen, x, y, reach(f.pull[i]) * first.w, -reach(f.pull[i + 1]) * first.h, c.ink);
     }
     pen.restore();
-    legend(pen, [[film.answer, c.ink], ["real", c.real], ["fake", c.fake]], first.x, 24, first.x + first.w + 40);
-    write(pen, "D*: best possible", second.x, second.y - 12, c.ink);
+    legend(pen, [[film.answer + " (line: ½)", c.ink], ["real", c.real], ["fake", c.fake]], first.x, narrow ? 12 : 26, first.x + first.w + 40);
+    write(pen, "D*: best possible", second.x, second.y - 14, c.ink);
   }
 
   function chart(pen, box, title, lines, low, high, c) {

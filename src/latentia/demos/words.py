@@ -10,6 +10,7 @@ from latentia.objectives.adversarial import Loss
 EVEN = 0.05
 """Mean distance of D from 1/2 on real points below which it says "I cannot tell"."""
 _SURE, _NEARLY = 0.8, 0.1
+_BEHIND = 2.0  # times that the best answer is further from 1/2 than D
 _LAZY = 0.1  # mean |D* − 1/2| above which the fakes do not lie as the data do
 
 
@@ -36,6 +37,11 @@ def _caption(f: Figures, loss: Loss, first: bool, last: bool) -> str:
             "The discriminator is sure: it tells nearly all real points from the fakes. Its "
             "slope shows every fake which way to go."
         )
+    if f.best_mean > max(_LAZY, _BEHIND * f.apart_mean):
+        return (
+            "The discriminator lags behind: the best answer would tell far more apart than D does "
+            "yet. The generator can only learn what D has seen." + _modes(f)
+        )
     if f.apart_mean > _NEARLY:
         return (
             "They push each other: where fakes are too many, D falls below ½ and drives them off; "
@@ -46,11 +52,6 @@ def _caption(f: Figures, loss: Loss, first: bool, last: bool) -> str:
             "It gets hard to tell: the fakes lie nearly as the real points do, and D comes down "
             "to ½." + _modes(f)
         )
-    if f.best_mean > _LAZY:
-        return (
-            "D says about ½, but the dashed best answer still sees differences: the "
-            "discriminator has to learn them before the generator can." + _modes(f)
-        )
     return "D hardly moves from ½ any more. What is left to learn is the fine shape." + _modes(f)
 
 
@@ -60,7 +61,7 @@ def ending(f: Figures, loss: Loss) -> str:
     if loss not in PROBABILITY:
         return f"The end. This loss has no probability that could come to rest at ½.{lost}"
     numbers = f"|D − ½| is {f.apart_mean:.3f} on average over the real points"
-    most = f"and below {max(f.apart_most, 0.001):.3f} for 95 % of them"
+    most = f"and below {max(f.apart_most, 0.001):.3f} for 95\u00a0% of them"
     if f.apart_mean > EVEN:
         return (
             f"The end, but no draw: {numbers} {most}. More steps, or another loss, would be "
@@ -70,13 +71,13 @@ def ending(f: Figures, loss: Loss) -> str:
         return f"The end: {numbers}, and yet it is no success.{lost}"
     if f.best_mean > _LAZY:
         return (
-            f"The end: {numbers}, {most}; but the best answer (dashed) would still tell them "
-            "apart. The discriminator stopped looking too early."
+            f"The end: {numbers} {most}. But the best answer would still tell them apart, by "
+            f"{f.best_mean:.3f}: the discriminator has not seen all there is to see."
         )
     found = f" All {f.of_modes} heaps are found." if f.of_modes else ""
     return (
         f"A draw. The fakes lie where the real points lie, and the best that D can say is ½: "
-        f"{numbers}, {most}.{found}"
+        f"{numbers} {most}.{found}"
     )
 
 
