@@ -158,7 +158,7 @@ def test_layers_may_take_styles_of_their_own() -> None:
     assert space.strangeness(mixed).mean() > 1.3
     x = space.decode(mixed)[:20]
     net = Inverter(model, space, Zero(), Likeness.of(x), steps=500)
-    found = net.invert(x)
+    found = invert(space, Zero(), x, net.likeness, model=net, steps=500, prior=0)
     assert found.errors.max() < 0.05 * found.start_errors.mean()
     assert torch.allclose(model.from_styles(net.styles_of(x)), net.decode(net.encode(x)), atol=1e-5)
 

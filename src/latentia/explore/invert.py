@@ -26,6 +26,7 @@ _AT_ONCE = 32  # rows optimised side by side
 _WARM = 0.1  # of the steps, until the full rate
 _STYLE_DRAWS = 2000
 _APART = 1.0  # weight of layers that differ in style
+_DEVIATIONS = 2.0  # that a latent may be more unusual than a draw before it costs
 _PICKS = 32  # values tried of latents that give no gradient
 Progress = Callable[[int, int], None]
 Features = Callable[[Tensor], Tensor]
@@ -287,11 +288,12 @@ def _moved(
     with torch.no_grad():
         seen = likeness.seen(x)
     best, least = start.clone(), start.new_full((len(start),), torch.inf)
+    usual = 1 + _DEVIATIONS * (2 / space.code_dims) ** 0.5  # of chi-squared over its degrees
     z = start.clone().requires_grad_(True)
     optimiser = torch.optim.Adam([z], lr=rate)
     for step in range(steps + 1):
         with torch.enable_grad():
-            unusual = (space.strangeness(z) - 1).relu()
+            unusual = (space.strangeness(z) - usual).relu()
             loss = likeness(x, space.decode(z), seen) + prior * unusual
             (slope,) = torch.autograd.grad(loss.sum(), z)
         better = loss.detach() < least
