@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ from latentia.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from latentia.abilities import HasStyles
     from latentia.run import Run
 
 OutOption = Annotated[
@@ -68,6 +69,15 @@ def sample(
         str | None,
         typer.Option(help="Draw this class, by name; for models that take one.", metavar="NAME"),
     ] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=2,
+            help="Less than 1 for more usual, less varied samples; for style-gan.",
+            show_default="the run's own",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Draw new data: sample i depends on seed + i alone."""
@@ -76,12 +86,22 @@ def sample(
 
     found, model = opened(run, device)
     require(model, (Samples,), "sample", found)
+    if truncation is not None:
+        _with_styles(found, model, "truncate").truncation = truncation
     asked, seeds = None if label is None else _class(found, model, label), range(seed, seed + n)
     drawn = model.sample(seeds, condition=asked, steps=steps)
     if out.suffix.lower() == ".csv":
         print(save_table(out, found, drawn, label))
         return
     print(save(out, {"samples": drawn}, seeds=list(seeds)))
+
+
+def _with_styles(run: Run, model: Any, verb: str) -> Any:
+    """The model, if it has styles; a UserError otherwise."""
+    from latentia.cli.mix import require_styles
+
+    require_styles(run, model, verb)
+    return model
 
 
 def _class(run: Run, model: object, name: str) -> Tensor:
@@ -156,7 +176,13 @@ def _chunks(n: int, size: int = 1000) -> list[range]:
 
 def interpolate(
     run: RunArg,
-    a: Annotated[str, typer.Argument(metavar="A", help="An image file, or a test row's number.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="An image file, or a test row's number; for style-gan the seed of a sample.",
+        ),
+    ],
     b: Annotated[str, typer.Argument(metavar="B", help="The other end, likewise.")],
     out: OutOption,
     frames: WalkStepsOption = 10,
@@ -170,21 +196,43 @@ def interpolate(
     device: DeviceOption = "auto",
 ) -> None:
     """Walk from A to B through latent space, and say how evenly the data change on the way."""
-    from latentia.abilities import Decodes, Encodes
-    from latentia.cli.output import example, save
-    from latentia.explore.latent import codes_of
-    from latentia.explore.latent import interpolate as walk
+    from latentia.abilities import HasStyles
+    from latentia.cli.output import save
     from latentia.explore.plane import smoothness
 
     found, model = opened(run, device)
-    require(model, (Encodes, Decodes), "interpolate", found)
     if how not in ("linear", "spherical", "aggregate"):
         raise UserError(f"--how is 'linear', 'spherical' or 'aggregate', not {how!r}.")
-    codes = codes_of(model, found.data("train")) if how == "aggregate" else None
-    ends = example(found, a), example(found, b)
-    way = walk(model, *ends, frames, how, codes)[0]  # type: ignore[arg-type]
+    if isinstance(model, HasStyles):
+        way = _style_walk(model, a, b, frames, how)
+    else:
+        way = _latent_walk(found, model, a, b, frames, how)
     print(save(out, {"walk": way}, columns=frames))
     say(f"smoothness {smoothness(way):.3f} (1: an even walk, 0: one step makes the whole change)")
+
+
+def _latent_walk(run: Run, model: Any, a: str, b: str, frames: int, how: Any) -> Tensor:
+    from latentia.abilities import Decodes, Encodes
+    from latentia.cli.output import example
+    from latentia.explore.latent import codes_of, interpolate
+
+    require(model, (Encodes, Decodes), "interpolate", run)
+    codes = codes_of(model, run.data("train")) if how == "aggregate" else None
+    ends = example(run, a), example(run, b)
+    return interpolate(model, *ends, frames, how, codes)[0]
+
+
+def _style_walk(model: HasStyles, a: str, b: str, frames: int, how: str) -> Tensor:
+    """Between the samples of two seeds."""
+    from latentia.explore.mixing import interpolate_styles
+
+    if how == "aggregate" or not (a.isdecimal() and b.isdecimal()):
+        raise UserError(
+            "This model has no encoder, so that it walks between samples: name two seeds, such as "
+            "0 and 5, and leave out --how aggregate."
+        )
+    say("A straight walk through the styles, between the samples of two seeds.")
+    return interpolate_styles(model, [int(a)], [int(b)], frames)[0]
 
 
 def traverse(
@@ -207,12 +255,16 @@ def traverse(
     """Move one latent at a time, a row of pictures for each; or two at once, a grid."""
     import torch
 
-    from latentia.abilities import Decodes, Encodes
+    from latentia.abilities import Decodes, Encodes, HasStyles
     from latentia.cli.output import row_of, save
+    from latentia.explore.mixing import StyleSpace
     from latentia.explore.walks import pair_walk, walks
 
     found, model = opened(run, device)
     require(model, (Decodes,), "traverse", found)
+    if isinstance(model, HasStyles):
+        model = StyleSpace.of(model)
+        say("Walks through the styles: latent 0 is the direction along which they vary most.")
     x = torch.zeros(1, *found.spec.shape)
     if isinstance(model, Encodes):
         test = found.data("test")

@@ -162,8 +162,8 @@ class StyleConv(nn.Module):
         The kernels need no scale of their own: the second undoes it.
         """
         with torch.autocast(w.device.type, enabled=False):
-            before = self.affine(w.float())
-            power = self.weight.float().square().sum((2, 3))
+            before = self.affine(w)
+            power = self.weight.square().sum((2, 3))
             after = (F.linear(before.square(), power) + TINY).rsqrt()
         return before[:, :, None, None], after[:, :, None, None]
 
