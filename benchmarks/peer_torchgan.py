@@ -45,17 +45,18 @@ def main() -> None:
     )
 
 
-def build() -> Trainer:
+def build(channels: int = 3, width: int = 64) -> Trainer:
+    """Its DCGAN for 32 x 32 with the optimisers of its tutorial."""
     adam = {"name": torch.optim.Adam, "args": {"lr": 2e-4, "betas": (0.5, 0.999)}}
     networks = {
         "generator": {
             "name": DCGANGenerator,
-            "args": {"out_channels": 3, "step_channels": 64},
+            "args": {"out_channels": channels, "step_channels": width},
             "optimizer": adam,
         },
         "discriminator": {
             "name": DCGANDiscriminator,
-            "args": {"in_channels": 3, "step_channels": 64},
+            "args": {"in_channels": channels, "step_channels": width},
             "optimizer": adam,
         },
     }
