@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from latentia.abilities import Samples
 from latentia.data.spec import Dataset
 from latentia.game import Judges, Now, Objective, Verdict
+from latentia.maths.chunks import spread_rows
 from latentia.maths.resemblance import Frame, above, moved, resemblance
 from latentia.precision import autocast
 from latentia.seeds import mixed_seed
@@ -28,6 +29,7 @@ SHARE = 0.01  # of the training time that check-ups may take
 FREE_SECONDS = 0.4  # that they may take in any run, however short
 GRADIENTS_EVERY = 7  # steps; prime, so that it is not in step with lazy penalties
 _ROWS = (64, 128, 256)  # looked at: the fewest at first, more where that is cheap
+_FEWEST = 8  # held-out rows that are worth asking about
 _STREAM = 0xD0C708  # keeps the check-ups' seeds apart from the steps'
 
 HeldOut = Callable[[], Dataset | None]
@@ -151,14 +153,11 @@ class _Bench:
     def look(self, judges: Judges, model: nn.Module, step: int, progress: float) -> dict[str, Any]:
         """Figures of the samples, of the critic's answers, and of what is left of the losses."""
         fixed = self._heard(judges, self.about.train, 0, step, progress)
-        # other rows and other noise at every check-up: chance must not stay
-        fresh = self._heard(judges, self.about.train, step + 1, step, progress)
         found: dict[str, Any] = {"rows": len(fixed.real), **self._samples(fixed)}
-        found |= _answers(fresh, judges)
-        held = None
-        if self.held is not None and len(self.held) >= 8:
-            held = self._heard(judges, self.held, step + 1, step, progress)
-            found |= _unseen(fresh, held)
+        found |= _answers(fixed, judges)
+        if self.held is not None and len(self.held) >= _FEWEST:
+            # other rows and other noise at every check-up: chance must not stay
+            found |= _unseen(fixed, self._heard(judges, self.held, step + 1, step, progress))
         found |= self._shipped(model)
         return found
 
@@ -167,9 +166,14 @@ class _Bench:
     ) -> Verdict:
         seed = mixed_seed(self.about.seed, key, _STREAM)
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-        batch = data.batch(order[: self.rows].sort().values, str(self.about.device))
         noise = torch.Generator(self.about.device).manual_seed(seed)
-        return judges.verdict(batch, Now(step, progress, noise, self.about.device))
+        now = Now(step, progress, noise, self.about.device)
+        parts = [
+            judges.verdict(data.batch(rows, str(self.about.device)), now)
+            for rows in order[: self.rows].split(_ROWS[0])  # memory as in a training step
+        ]
+        names = ("real", "fake", "seen", "made")
+        return Verdict(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
     def _samples(self, fixed: Verdict) -> dict[str, Any]:
         if self._frame is None:
@@ -188,17 +192,17 @@ class _Bench:
         """The averaged model's samples."""
         if not isinstance(model, Samples):
             return {}
-        train, n = self.about.train, self.rows // 2
-        real = train.batch(torch.arange(min(n, len(train)))).x
-        frame = Frame.of(real)
-        made = frame(model.sample(range(len(real))))
+        train = self.about.train
+        real = train.batch(spread_rows(len(train), self.rows // 2)).x
+        frame, seeds = Frame.of(real), torch.arange(len(real)).split(_ROWS[0])
+        made = frame(torch.cat([model.sample(part.tolist()) for part in seeds]))
         found = resemblance(made, frame(real))
         return {f"average_{name}": found[name] for name in ("spread", "nearness", "distance")}
 
 
-def _answers(fresh: Verdict, judges: Judges) -> dict[str, Any]:
+def _answers(fixed: Verdict, judges: Judges) -> dict[str, Any]:
     """What the critic says, and how much of their pull the two losses still have."""
-    real, fake = fresh.real.float(), fresh.fake.float()
+    real, fake = fixed.real.float(), fixed.fake.float()
     critic, generator = _pulls(judges, real, fake)
     at_rest = _pulls(judges, torch.zeros_like(real), torch.zeros_like(fake))
     return {
@@ -220,9 +224,9 @@ def _pulls(judges: Judges, real: Tensor, fake: Tensor) -> tuple[float, float]:
     return sum(float(s.abs().sum()) for s in slopes), float(slope.abs().sum())
 
 
-def _unseen(fresh: Verdict, held: Verdict) -> dict[str, Any]:
+def _unseen(fixed: Verdict, held: Verdict) -> dict[str, Any]:
     """Whether the critic tells rows it has seen from rows it has not."""
-    seen, unseen, fake = fresh.real.float(), held.real.float(), fresh.fake.float()
+    seen, unseen, fake = fixed.real.float(), held.real.float(), fixed.fake.float()
     gap = float(seen.mean() - fake.mean())
     return {
         "held_rows": len(unseen),

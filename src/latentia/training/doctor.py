@@ -194,14 +194,14 @@ def _hidden(name: str, since: float, spans: Mapping[str, list[_Span]]) -> bool:
 
 
 def _collapse(history: Sequence[Checkup]) -> Figures | None:
-    last = history[-1]
-    if "spread" not in last:
-        return None
-    found = {key: float(last[key]) for key in ("spread", "repeats", "coverage", "precision")}
-    twins = found["repeats"] - float(last["real_repeats"])
-    dropped = found["precision"] - found["coverage"]
-    alike = found["spread"] < SPREAD or twins > REPEATS
-    return found if alike or (dropped > DROPPED and found["precision"] > 0.6) else None
+    recent = _recent(history, "moved", WINDOW // 2)
+    if len(recent) < WINDOW // 2 or _restless(history):
+        return None  # samples that leap from one kind to another are a matter of oscillation
+    keys = ("spread", "repeats", "real_repeats", "coverage", "precision")
+    found = {key: median(float(h[key]) for h in recent) for key in keys}
+    alike = found["spread"] < SPREAD or found["repeats"] - found["real_repeats"] > REPEATS
+    dropped = found["precision"] > 0.6 and found["precision"] - found["coverage"] > DROPPED
+    return found if alike or dropped else None
 
 
 def _say_collapse(found: Figures) -> str:
@@ -280,23 +280,42 @@ def _say_overfit(found: Figures) -> str:
 
 
 def _oscillation(history: Sequence[Checkup]) -> Figures | None:
-    recent = [h for h in history[-WINDOW:] if "moved" in h and h["progress"] >= GRACE]
-    if len(recent) < WINDOW:
+    recent = _recent(history, "moved", WINDOW)
+    if len(recent) < WINDOW or not _restless(history):
         return None
-    moved, far = (median(float(h[key]) for h in recent) for key in ("moved", "distance"))
+    keys = ("moved", "distance", "spread")
+    found = {key: median(float(h[key]) for h in recent) for key in keys}
     half = WINDOW // 2
     older, newer = (median(h["distance"] for h in part) for part in (recent[:half], recent[half:]))
-    if moved < max(RESTLESS, 0.3 * far) or far < FAR or newer < 0.6 * older:
-        return None
-    return {"moved": moved, "distance": far}
+    comes_nearer = newer < 0.6 * older
+    return found if found["distance"] > FAR and not comes_nearer else None
 
 
 def _say_oscillation(found: Figures) -> str:
+    leaps = (
+        f" They vary {found['spread']:.0%} as much as the data, and leap from one kind to another."
+        if found["spread"] < 0.5
+        else ""
+    )
     return (
         "The game goes in circles: from one check-up to the next the samples move by "
         f"{found['moved']:.2f} (energy distance, in units of the data's spread) but stay "
-        f"{found['distance']:.2f} away from the data."
+        f"{found['distance']:.2f} away from the data.{leaps}"
     )
+
+
+def _restless(history: Sequence[Checkup]) -> bool:
+    """Whether the samples move about as far between check-ups as they are from the data."""
+    recent = _recent(history, "moved", WINDOW)
+    if len(recent) < WINDOW // 2:
+        return False
+    moved, far = (median(float(h[key]) for h in recent) for key in ("moved", "distance"))
+    return moved > max(RESTLESS, 0.3 * far)
+
+
+def _recent(history: Sequence[Checkup], key: str, most: int) -> list[Checkup]:
+    """The last check-ups after the grace that have a figure."""
+    return [h for h in history[-most:] if key in h and h["progress"] >= GRACE]
 
 
 RULES = (
@@ -305,7 +324,7 @@ RULES = (
         "collapse: samples repeat",
         _collapse,
         _say_collapse,
-        hides=("critic saturation", "vanishing gradient", "oscillation"),
+        hides=("critic saturation", "vanishing gradient"),
     ),
     Rule(
         "critic saturation", "saturation: the critic is always right", _saturation, _say_saturation
@@ -329,6 +348,5 @@ RULES = (
         "oscillation: the game goes in circles",
         _oscillation,
         _say_oscillation,
-        hides=("collapse",),  # samples that leap from mode to mode
     ),
 )
