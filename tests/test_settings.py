@@ -73,6 +73,14 @@ OTHER: dict[str, Any] = {
     "augment_p": 0.7,
     "augment_target": -0.9,
     "critic_lr": 2e-3,
+    "style": 6,
+    "mapping": 3,
+    "widest": 12,
+    "fold": 1,
+    "mixing": 0.0,
+    "path_weight": 5.0,
+    "path_every": 3,
+    "truncation": 0.5,
     "start_size": 2,
     "grow_share": 0.4,
     "fade": 0.2,
@@ -89,6 +97,8 @@ OTHER: dict[str, Any] = {
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
     ("diffusion", "depth"): (1, 2),
+    ("style-gan", "widest"): 4,
+    ("style-gan", "critic_lr"): 5e-3,
     ("gan", "augment"): "adaptive",
     ("progressive-gan", "augment"): "adaptive",
 }
