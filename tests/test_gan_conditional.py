@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
+from PIL import Image
 
 import test_contract as contract
 from games import SOURCES, TINY, tiny_run, tiny_trainer, weights
 from latentia.abilities import TakesClasses
 from latentia.data.open import open_data
 from latentia.errors import UserError
+from latentia.explore.classes import class_rows
 from latentia.fitting import fit
 from latentia.recipes.registry import recipe
-from latentia.run import load
+from latentia.report import gallery
+from latentia.report.subject import Subject
+from latentia.run import Run, load
 from test_cli import call
 
 BOTH = {"conditional": True, "condition_critic": "both", "spectral_norm": True, "penalty": "r1"}
@@ -122,3 +126,15 @@ def test_the_settings_are_told_in_words() -> None:
     assert "--label" in fields["conditional"].description
     assert "sparse" in fields["penalty_every"].description
     assert json.dumps({name: field.description for name, field in fields.items()})
+
+
+def test_previews_and_report_show_a_row_for_each_class(digits: Path) -> None:
+    classes, pictures = class_rows(load(digits), 3)
+    assert classes == list(range(10)) and pictures.shape == (30, 1, 8, 8)
+    wanted = load(digits).sample(range(3), condition=torch.tensor(4))
+    assert torch.allclose(pictures[12:15], wanted, atol=1e-5)
+    assert class_rows(load(digits), 1, most=4)[0] == [0, 2, 5, 7]
+    with Image.open(digits / "previews" / "10-ema.png") as grid:
+        assert grid.height / grid.width == pytest.approx(10 / 6, rel=0.02)
+    section = gallery.samples(Subject(Run.open(digits), quick=True))
+    assert section is not None and "Asked for each class" in [f.title for f in section.figures]

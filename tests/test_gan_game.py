@@ -148,8 +148,11 @@ def test_the_penalty_suits_the_loss(tmp_path: Path) -> None:
         ({"penalty": "none", "gamma": 1.0}, "gamma would change nothing"),
         ({"penalty": "none", "sparse": 4}, "sparse would change nothing"),
         ({"penalty": "none", "penalty_every": 4}, "penalty_every=4 would change nothing"),
-        ({"condition_critic": "both"}, "condition_critic=both would change nothing"),
-        ({"conditional": True, "class_weight": 2.0}, "class_weight=2.0 would change nothing"),
+        ({"condition_critic": "auxiliary"}, "condition_critic=auxiliary would change nothing"),
+        (
+            {"conditional": True, "condition_critic": "projection", "class_weight": 2.0},
+            "class_weight=2.0 would change nothing",
+        ),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_IMPORT["recipes"] = {*MAY_IMPORT} - {"latentia"}
 MAY_IMPORT["run"] = {"recipes", "training", "data"}
-MAY_IMPORT["fitting"] = {"run", "recipes", "training", "data", "abilities", "game"}
+MAY_IMPORT["fitting"] = {"explore", "run", "recipes", "training", "data", "abilities", "game"}
 MAY_IMPORT["study"] = {*MAY_IMPORT["fitting"], "fitting", "metrics", "explore", "maths"}
 MAY_IMPORT["detection"] = {*MAY_IMPORT["study"], "game", "nn", "models", "objectives"}
 MAY_IMPORT["debiasing"] = {*MAY_IMPORT["study"], "study", "models"}

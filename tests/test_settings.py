@@ -67,7 +67,7 @@ OTHER: dict[str, Any] = {
     "penalty_every": 2,
     "spectral_norm": True,
     "conditional": True,
-    "condition_critic": "both",
+    "condition_critic": "projection",
     "class_weight": 3.0,
     "augment": "fixed",
     "augment_p": 0.7,
@@ -113,7 +113,7 @@ GANS = ("gan", "progressive-gan")
 GAN_TOGETHER: dict[str, dict[str, Any]] = {
     "spectral_norm": {"penalty": "r1"},
     "condition_critic": {"conditional": True},
-    "class_weight": {"conditional": True, "condition_critic": "both"},
+    "class_weight": {"conditional": True},
     "augment_p": {"augment": "adaptive"},
     "augment_target": {"augment": "adaptive", "augment_p": 0.3},
 }

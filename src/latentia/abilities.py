@@ -156,7 +156,7 @@ def refuse_condition(model: object, condition: Tensor | None) -> None:
     if condition is not None:
         raise UserError(
             f"{type(model).__name__} takes no condition: it was trained without classes. "
-            "The family conditional-vae takes them."
+            "conditional-vae takes them, and gan does with conditional=true."
         )
 
 

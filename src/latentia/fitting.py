@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from latentia.abilities import Decodes, Encodes, Samples
+from latentia.abilities import Decodes, Encodes, Samples, TakesClasses
 from latentia.data.columns import read_columns
 from latentia.data.open import open_data
 from latentia.data.pictures import save_grid
 from latentia.data.spec import Dataset
 from latentia.data.stream import Stream, sampling_edges
 from latentia.errors import UserError, nearest
+from latentia.explore.classes import class_rows
 from latentia.files import write_text
 from latentia.game import Objective, Resamples
 from latentia.precision import resolve_precision
@@ -48,7 +49,7 @@ from latentia.training.remedies import Settings
 from latentia.training.trainer import Trainer
 
 DEFAULT_MINUTES = 10.0
-PREVIEW_COUNT = 36
+PREVIEW_COUNT, PREVIEW_COLUMNS = 36, 6
 
 
 def fit(
@@ -357,11 +358,17 @@ def save_previews(
     for name, model in (("raw", raw), ("ema", average)):
         pictures = _pictures(model, dataset)
         if pictures is not None:
-            save_grid(pictures, run.folder / PREVIEWS / f"{tenth:02d}-{name}.png")
+            path = run.folder / PREVIEWS / f"{tenth:02d}-{name}.png"
+            save_grid(pictures, path, PREVIEW_COLUMNS)
 
 
 def _pictures(model: nn.Module, dataset: Dataset) -> torch.Tensor | None:
-    """Samples of a model that samples, reconstructions of one that only encodes and decodes."""
+    """Samples of a model that samples, reconstructions of one that only encodes and decodes.
+
+    Of a model that takes classes six of each, a class after the other.
+    """
+    if isinstance(model, Samples) and isinstance(model, TakesClasses):
+        return class_rows(model, PREVIEW_COLUMNS)[1]
     if isinstance(model, Samples):
         return model.sample(range(PREVIEW_COUNT))
     if isinstance(model, Encodes) and isinstance(model, Decodes):

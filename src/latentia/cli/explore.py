@@ -1,4 +1,4 @@
-"""Verbs that use a model: sample, reconstruct, encode, interpolate, traverse."""
+"""Verbs that use a model: sample, reconstruct, encode."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ SampleOption = Annotated[
     ),
 ]
 NpzOption = Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.")]
-WalkStepsOption = Annotated[int, typer.Option("--frames", min=2, help="Pictures of each walk.")]
 CountOption = Annotated[int, typer.Option("-n", min=1, help="How many.")]
 
 
@@ -114,7 +113,7 @@ def _class(run: Run, model: object, name: str) -> Tensor:
     if not isinstance(model, TakesClasses):
         raise UserError(
             f"The {run.family} in {run.folder} was trained without classes, so --label has nothing "
-            "to choose from. The family conditional-vae takes classes."
+            "to choose from. conditional-vae takes classes, and gan with conditional=true."
         )
     if name not in run.spec.classes:
         raise UserError(f"There is no class {name!r}: {nearest(name, run.spec.classes)}")
@@ -174,120 +173,6 @@ def _chunks(n: int, size: int = 1000) -> list[range]:
     return [range(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def interpolate(
-    run: RunArg,
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A",
-            help="An image file, or a test row's number; for style-gan the seed of a sample.",
-        ),
-    ],
-    b: Annotated[str, typer.Argument(metavar="B", help="The other end, likewise.")],
-    out: OutOption,
-    frames: WalkStepsOption = 10,
-    how: Annotated[
-        str,
-        typer.Option(
-            help="Way through latent space: spherical, linear, or aggregate (through places where "
-            "training rows are encoded)."
-        ),
-    ] = "spherical",
-    device: DeviceOption = "auto",
-) -> None:
-    """Walk from A to B through latent space, and say how evenly the data change on the way."""
-    from latentia.abilities import HasStyles
-    from latentia.cli.output import save
-    from latentia.explore.plane import smoothness
-
-    found, model = opened(run, device)
-    if how not in ("linear", "spherical", "aggregate"):
-        raise UserError(f"--how is 'linear', 'spherical' or 'aggregate', not {how!r}.")
-    if isinstance(model, HasStyles):
-        way = _style_walk(model, a, b, frames, how)
-    else:
-        way = _latent_walk(found, model, a, b, frames, how)
-    print(save(out, {"walk": way}, columns=frames))
-    say(f"smoothness {smoothness(way):.3f} (1: an even walk, 0: one step makes the whole change)")
-
-
-def _latent_walk(run: Run, model: Any, a: str, b: str, frames: int, how: Any) -> Tensor:
-    from latentia.abilities import Decodes, Encodes
-    from latentia.cli.output import example
-    from latentia.explore.latent import codes_of, interpolate
-
-    require(model, (Encodes, Decodes), "interpolate", run)
-    codes = codes_of(model, run.data("train")) if how == "aggregate" else None
-    ends = example(run, a), example(run, b)
-    return interpolate(model, *ends, frames, how, codes)[0]
-
-
-def _style_walk(model: HasStyles, a: str, b: str, frames: int, how: str) -> Tensor:
-    """Between the samples of two seeds."""
-    from latentia.explore.mixing import interpolate_styles
-
-    if how == "aggregate" or not (a.isdecimal() and b.isdecimal()):
-        raise UserError(
-            "This model has no encoder, so that it walks between samples: name two seeds, such as "
-            "0 and 5, and leave out --how aggregate."
-        )
-    say("A straight walk through the styles, between the samples of two seeds.")
-    return interpolate_styles(model, [int(a)], [int(b)], frames)[0]
-
-
-def traverse(
-    run: RunArg,
-    out: OutOption,
-    dims: Annotated[
-        str | None,
-        typer.Option(help="Latents to walk along, e.g. 0,3,5.", show_default="the 8 weightiest"),
-    ] = None,
-    pair: Annotated[
-        str | None,
-        typer.Option(help="Two latents to move at once, e.g. 3,7: a grid, up and across."),
-    ] = None,
-    row: Annotated[int, typer.Option(min=0, help="The test row to start from.")] = 0,
-    span: Annotated[float, typer.Option(help="How far, in deviations to either side.")] = 3.0,
-    frames: WalkStepsOption = 7,
-    seed: SeedOption = 0,
-    device: DeviceOption = "auto",
-) -> None:
-    """Move one latent at a time, a row of pictures for each; or two at once, a grid."""
-    import torch
-
-    from latentia.abilities import Decodes, Encodes, HasStyles
-    from latentia.cli.output import row_of, save
-    from latentia.explore.mixing import StyleSpace
-    from latentia.explore.walks import pair_walk, walks
-
-    found, model = opened(run, device)
-    require(model, (Decodes,), "traverse", found)
-    if isinstance(model, HasStyles):
-        model = StyleSpace.of(model)
-        say("Walks through the styles: latent 0 is the direction along which they vary most.")
-    x = torch.zeros(1, *found.spec.shape)
-    if isinstance(model, Encodes):
-        test = found.data("test")
-        x = torch.cat([row_of(test, row), test.batch(range(min(256, len(test)))).x])
-    if pair is not None:
-        two = _numbers(pair, "--pair")
-        if dims is not None or len(two) != 2:
-            raise UserError(f"--pair takes two latents such as 3,7, and no --dims; got {pair}.")
-        grid = pair_walk(model, x, (two[0], two[1]), span=span, steps=frames, seed=seed)
-        print(save(out, {"grid": grid.flatten(0, 1)}, columns=frames, dims=two))
-        return
-    chosen = None if dims is None else _numbers(dims, "--dims")
-    walked, pictures = walks(model, x, dims=chosen, span=span, steps=frames, seed=seed)
-    print(save(out, {"walks": pictures.flatten(0, 1)}, columns=frames, dims=walked))
-
-
-def _numbers(text: str, option: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
-        raise UserError(f"{option} {text!r} is no list of whole numbers such as 0,3,5.") from None
-
-
 _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     sample: (
         "latentia sample runs/demo -n 64 --out samples.png",
@@ -296,14 +181,4 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     ),
     reconstruct: ("latentia reconstruct runs/demo digits --out reconstructions.png",),
     encode: ("latentia encode runs/demo digits --out z.npz",),
-    interpolate: (
-        "latentia interpolate runs/demo 0 5 --out walk.png",
-        "latentia interpolate runs/faces me.jpg you.jpg --out walk.png",
-        "latentia interpolate runs/demo 0 5 --how aggregate --out walk.png",
-    ),
-    traverse: (
-        "latentia traverse runs/demo --out walks.png",
-        "latentia traverse runs/demo --dims 0,3,5 --out walks.png",
-        "latentia traverse runs/demo --pair 3,7 --out grid.png",
-    ),
 }

@@ -85,8 +85,9 @@ class GANSettings(CommonSettings):
         False, description="learn the classes of labelled data, to be asked for one by --label"
     )
     condition_critic: Literal["projection", "auxiliary", "both"] = Field(
-        "projection",
-        description="how the critic knows the class: by a product with it, by naming it, or both",
+        "both",
+        description="how the critic knows the class: by a product with it (more varied), by naming "
+        "it (more surely of the class), or both",
     )
     class_weight: float = Field(
         1.0, ge=0, description="weight of naming the class right, nats (auxiliary and both)"

@@ -12,7 +12,15 @@ from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 
-from latentia.abilities import Decodes, Encodes, HasLatentMoments, HasPosterior, Samples
+from latentia.abilities import (
+    Decodes,
+    Encodes,
+    HasLatentMoments,
+    HasPosterior,
+    Samples,
+    TakesClasses,
+)
+from latentia.explore.classes import class_rows
 from latentia.explore.latent import (
     between,
     decode,
@@ -45,8 +53,21 @@ def samples(subject: Subject) -> Section | None:
     section = Section(
         "samples", "Samples", figures=[picture(shown, columns, alt, caption, "The trained model")]
     )
+    if isinstance(subject.model, TakesClasses):
+        section.figures.append(_by_class(subject, subject.model, columns))
     section.figures += _previews(subject)
     return section
+
+
+def _by_class(subject: Subject, model: Any, columns: int) -> Figure:
+    """A row for each class that the model can be asked for."""
+    classes, shown = class_rows(model, columns)
+    names = ", ".join(subject.spec.classes[k] for k in classes)
+    caption = (
+        f"A row for each class, from above: {names}. The pictures of a column start from the same "
+        "random numbers, so that what they share is not the class."
+    )
+    return picture(shown, columns, f"Samples by class: {names}.", caption, "Asked for each class")
 
 
 def _previews(subject: Subject) -> list[Figure]:
