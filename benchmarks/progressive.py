@@ -1,14 +1,14 @@
 """Progressive growing against full size from the start, on the same budget of minutes.
 
     python benchmarks/progressive.py [--faces celeba|anime] [--size 64] [--minutes 10] [--seeds 1]
-        [--together] [--out runs/progressive]
+        [--busy] [--out runs/progressive]
 
 Both families have the same networks once the pictures are full. Prints a table in markdown:
 pictures seen, Fréchet distance of as many samples as there are held-out pictures (features:
 `default_extractor` of the training pictures), with that of the held-out pictures as the floor,
 precision, coverage, how often the critic was right over the last tenth, and pictures a second by
-side. `--together` trains both at the same time, each on one thread: on a machine that others use,
-that is the fairer comparison. Leaves runs, and `compared.png` with samples of every run.
+side. `--busy` is for a machine that others use: one thread, and minutes of processor time.
+Leaves runs, and `compared.png` with samples of every run, in the order of the table.
 
 Data lie in $LATENTIA_DATA, else in ../shared/data.
 """
@@ -18,10 +18,12 @@ from __future__ import annotations
 import argparse
 import multiprocessing as mp
 import os
+import time
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -34,6 +36,8 @@ from latentia.fitting import fit
 from latentia.metrics.features import FeatureExtractor, default_extractor
 from latentia.metrics.fidelity import fidelity
 from latentia.run import Run, load
+from latentia.training import trainer
+from latentia.training.checkpoint import MODEL_FILE
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 FACES = {
@@ -50,8 +54,10 @@ def faces(name: str, size: int, split: str) -> Dataset:
 
 
 def train(family: str, seed: int, folder: Path, words: argparse.Namespace) -> None:
-    """One run; a process of its own where several train at once."""
-    torch.set_num_threads(1 if words.together else words.threads)
+    """One run, in a process of its own."""
+    torch.set_num_threads(1 if words.busy else words.threads)
+    if words.busy:
+        trainer.time = SimpleNamespace(perf_counter=time.process_time)  # type: ignore[assignment]
     data = faces(words.faces, words.size, "train")
     chosen = {"flip": True} | dict(setting.split("=") for setting in words.set)
     fit(data, model=family, minutes=words.minutes, out=folder, seed=seed, settings=chosen)
@@ -105,7 +111,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], help="of both families, key=value")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--together", action="store_true", help="train both at once")
+    parser.add_argument("--busy", action="store_true", help="minutes of processor time")
     parser.add_argument("--out", type=Path, default=Path("runs/progressive"))
     return parser.parse_args()
 
@@ -116,13 +122,11 @@ def main() -> None:
     folders = {pair: words.out / "-".join(map(str, pair)) for pair in pairs}
     # each in a process of its own, so that neither finds the other's memory warm
     ctx = mp.get_context("spawn")
-    working = [ctx.Process(target=train, args=(*pair, folders[pair], words)) for pair in pairs]
-    for process in working:
-        process.start()
-        if not words.together:
+    for pair in pairs:
+        if not (folders[pair] / MODEL_FILE).exists():
+            process = ctx.Process(target=train, args=(*pair, folders[pair], words))
+            process.start()
             process.join()
-    for process in working:
-        process.join()
     data, held = (faces(words.faces, words.size, split) for split in ("train", "test"))
     extractor = default_extractor(data)
     rows: list[dict[str, Any]] = []

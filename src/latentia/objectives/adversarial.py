@@ -89,6 +89,7 @@ class Augments(Protocol):
     """Changes what the critic sees, of real and fake examples alike, with probability `p`."""
 
     p: Tensor
+    signal: Tensor  # how sure the critic is of real examples, −1 to 1
 
     def __call__(self, x: Tensor, now: Any) -> Tensor:
         """`(B, …)` to the same shape, differentiable; randomness from `now.noise`/`uniform`."""
@@ -289,3 +290,4 @@ class Adversarial:
         if self.augment is not None:
             self.augment.update(on_real.detach(), on_fake.detach(), len(real) * now.world, now)
             now.note("augment_p", self.augment.p)
+            now.note("augment_signal", self.augment.signal)
