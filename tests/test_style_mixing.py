@@ -130,7 +130,7 @@ def test_mix_writes_the_picture(faces: Path, tmp_path: Path) -> None:
 
 
 def test_the_other_verbs_go_through_the_styles(faces: Path, tmp_path: Path) -> None:
-    walk = call("interpolate", faces, 0, 5, "--out", tmp_path / "walk.png")
+    walk = call("interpolate", faces, "seed:0", "seed:5", "--out", tmp_path / "walk.png")
     assert walk.exit_code == 0 and "through the styles" in walk.stderr
     traversed = call("traverse", faces, "--frames", 3, "--out", tmp_path / "walks.png")
     assert traversed.exit_code == 0 and "through the styles" in traversed.stderr
@@ -147,7 +147,7 @@ def test_what_cannot_be_mixed_is_refused_in_a_sentence(
         (("sample", plain, "--truncation", 0.5, *out), "style-gan"),
         (("explore", "mix", faces, "--split", "upper", *out), "coarse"),
         (("explore", "mix", faces, "--row-seeds", "a,b", *out), "--row-seeds"),
-        (("interpolate", faces, "me.png", "5", *out), "seeds"),
+        (("interpolate", faces, "me.png", "seed:5", *out), "me.png"),
     ):
         refused = call(*words)
         assert refused.exit_code == 2 and expected in refused.stderr

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latentia.cli.common import DeviceOption, RunArg, examples, opened, require, say
+from latentia.cli.common import DeviceOption, RunArg, examples, opened, say
 from latentia.cli.explore import OutOption
 from latentia.errors import UserError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from latentia.run import Run
 
 _GROUP = 1000  # pictures of a folder that count, at most
+_FEW = 64  # pictures that are searched for one by one where a model does not encode
 
 
 def register(app: typer.Typer) -> None:
@@ -47,13 +48,14 @@ def arithmetic(
     """Add and subtract encodings; in a grid, each term's decoded mean, then the result."""
     import torch
 
-    from latentia.abilities import Decodes, Encodes
+    from latentia.cli.inverting import encoding
     from latentia.cli.output import save
     from latentia.explore.directions import arithmetic as total
 
     found, model = opened(run, device)
-    require(model, (Encodes, Decodes), "add encodings", found)
     added, taken = _groups(found, plus), _groups(found, minus or "")
+    many = max((len(group) for group in added + taken), default=0) > _FEW
+    model = encoding(found, model, "add encodings", quick=many)
     if not added:
         raise UserError(f"--plus {plus!r} names nothing to add; give at least one example.")
     if len(added) - len(taken) != 1:

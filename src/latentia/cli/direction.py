@@ -16,7 +16,6 @@ from latentia.cli.common import (
     examples,
     opened,
     print_json,
-    require,
     telling,
 )
 from latentia.cli.explore import OutOption
@@ -85,7 +84,7 @@ def direction(
 
     The first picture of each row is the reconstruction. With an .npz: the direction itself.
     """
-    from latentia.abilities import Decodes, Encodes
+    from latentia.cli.inverting import encoding
     from latentia.data.attributes import attributes_of
     from latentia.explore.directions import METHODS
 
@@ -95,7 +94,7 @@ def direction(
         raise UserError(f"There is no method {method!r}; {nearest(method, METHODS)}")
     _require_ending(out)
     found, model = opened(run, device)
-    require(model, (Encodes, Decodes), "walk a direction", found)
+    model = encoding(found, model, "walk a direction", quick=True)
     data = {split: found.data(split) for split in ("train", "test")}
     known = {split: attributes_of(rows, attributes) for split, rows in data.items()}
     known["test"] = known["test"].in_order_of(known["train"])

@@ -12,19 +12,16 @@ from latentia.cli.common import (
     DataArg,
     DeviceOption,
     RunArg,
-    SeedOption,
     SplitOption,
     examples,
     opened,
     require,
-    say,
 )
 from latentia.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from latentia.abilities import HasStyles
     from latentia.run import Run
 
 OutOption = Annotated[
@@ -129,13 +126,12 @@ def reconstruct(
     device: DeviceOption = "auto",
 ) -> None:
     """Encode the first rows of DATA and decode them again; in a grid, below the originals."""
-    from latentia.abilities import Decodes, Encodes
+    from latentia.cli.inverting import encoding
     from latentia.cli.output import save
     from latentia.explore.latent import reconstruct as there_and_back
 
     found, model = opened(run, device)
-    require(model, (Encodes, Decodes), "reconstruct", found)
-    rows = found.data(split, data)
+    model, rows = encoding(found, model, "reconstruct"), found.data(split, data)
     x = rows.batch(range(min(n, len(rows)))).x
     columns = min(len(x), 16)
     both = {"originals": x, "reconstructions": there_and_back(model, x)}

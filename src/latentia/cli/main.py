@@ -23,6 +23,7 @@ from latentia.cli import (
     latent,
     score,
     study,
+    walking,
 )
 from latentia.cli.common import examples, say
 from latentia.errors import UserError
@@ -118,6 +119,7 @@ def root(
 
 fit.register(app)
 explore.register(app)
+walking.register(app)
 app.add_typer(latent.app, name="explore")
 judge.register(app)
 health.register(app)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from latentia.maths.chunks import device_of, in_chunks
 from latentia.maths.randomness import seeded_noise
 
 STEPS = 200
+PRIOR = 0.1
 _RATE = 0.05
 _AT_ONCE = 32  # rows optimised side by side
 _WARM = 0.1  # of the steps, until the full rate
@@ -104,7 +105,7 @@ class NoiseSpace:
 
 
 @dataclass(frozen=True)
-class StyleSpace:
+class LayerStyles:
     """A style of its own for every layer (W+ of Abdal et al. 2019), standardised.
 
     Attributes:
@@ -117,7 +118,7 @@ class StyleSpace:
     scale: Tensor
 
     @classmethod
-    def of(cls, model: HasStyles) -> StyleSpace:
+    def of(cls, model: HasStyles) -> LayerStyles:
         """With moments of the styles of 2,000 draws."""
         z = seeded_noise(range(_STYLE_DRAWS), (model.latent_dim,), device_of(model))
         w = in_chunks(lambda rows: model.styles(rows, truncation=1.0)[:, 0], z)
@@ -160,7 +161,7 @@ class StyleSpace:
 
 def space_of(model: Decodes) -> Space:
     """Styles where the model has them, else its noise."""
-    return StyleSpace.of(model) if isinstance(model, HasStyles) else NoiseSpace(model)
+    return LayerStyles.of(model) if isinstance(model, HasStyles) else NoiseSpace(model)
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ def invert(
     model: Decodes,
     steps: int = STEPS,
     rate: float = _RATE,
-    prior: float = 0.1,
+    prior: float = PRIOR,
     progress: Progress | None = None,
 ) -> Inverted:
     """Latents whose decodings are most like some examples; the same whatever the batch.
@@ -339,15 +340,21 @@ class Inverter(nn.Module):
         space: where latents are looked for.
         encoder: gives the start.
         likeness: what is to match.
-        steps: as in `invert`.
+        steps, prior: as in `invert`.
     """
 
     def __init__(
-        self, model: nn.Module, space: Space, encoder: nn.Module, likeness: Likeness, steps: int
+        self,
+        model: nn.Module,
+        space: Space,
+        encoder: nn.Module,
+        likeness: Likeness,
+        steps: int = STEPS,
+        prior: float = PRIOR,
     ) -> None:
         super().__init__()
         self.model, self.encoder = model, encoder
-        self.space, self.likeness, self.steps = space, likeness, steps
+        self.space, self.likeness, self.steps, self.prior = space, likeness, steps, prior
 
     @property
     def latent_dim(self) -> int:
@@ -362,6 +369,7 @@ class Inverter(nn.Module):
             self.likeness,
             model=self,
             steps=self.steps,
+            prior=self.prior,
             progress=progress,
         )
 
@@ -382,9 +390,26 @@ class Inverter(nn.Module):
         Raises:
             UserError: the model has no styles.
         """
-        if not isinstance(self.space, StyleSpace):
+        if not isinstance(self.space, LayerStyles):
             raise UserError(f"{type(self.model).__name__} has no styles; the family style-gan has.")
         return self.space.styles(self.encode(x))
+
+
+class OwnEncoder(nn.Module):
+    """The encoder of a model that has one.
+
+    Args:
+        model: encodes.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, …) -> (B, d)`."""
+        z: Tensor = self.model.encode(x)
+        return z
 
 
 def require_invertible(model: object, dims: int) -> None:

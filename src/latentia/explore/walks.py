@@ -23,6 +23,7 @@ def walks(
     span: float = 3.0,
     steps: int = 7,
     seed: int = 0,
+    start: Tensor | None = None,
 ) -> tuple[list[int], Tensor]:
     """Walks along the latents that matter most.
 
@@ -36,15 +37,16 @@ def walks(
         dims: the latents; None takes the `most` that matter most.
         span, steps: as in `traverse`.
         seed: of the start where there is no encoder.
+        start: `(d,)`, where to begin instead, of models with a standard normal prior.
 
     Returns:
         The latents walked along, and `(len(dims), steps, …)`.
     """
     generator = torch.Generator().manual_seed(mixed_seed(seed, 0))
-    if not isinstance(model, Encodes):
+    if start is not None or not isinstance(model, Encodes):
         z = torch.randn(16, model.latent_dim, generator=generator)
         chosen = dims if dims is not None else _stirring(model, z)[:most]
-        return chosen, traverse(model, z[0], chosen, span, steps)
+        return chosen, traverse(model, z[0] if start is None else start, chosen, span, steps)
     start = encode(model, x[:1])[0]
     chosen = dims if dims is not None else _active(model, x)[:most]
     if model.latent_dim >= x[0].numel():
@@ -62,15 +64,17 @@ def pair_walk(
     span: float = 3.0,
     steps: int = 7,
     seed: int = 0,
+    start: Tensor | None = None,
 ) -> Tensor:
     """A grid over two latents, from where and as far as `walks` go; see `plane.pair_grid`.
 
     Returns:
         `(steps, steps, …)`; the first of the pair rises upwards, the second to the right.
     """
-    if not isinstance(model, Encodes):
+    if start is not None or not isinstance(model, Encodes):
         generator = torch.Generator().manual_seed(mixed_seed(seed, 0))
-        z = torch.randn(16, model.latent_dim, generator=generator)[0]
+        drawn = torch.randn(16, model.latent_dim, generator=generator)[0]
+        z = drawn if start is None else start
         return pair_grid(model, z, pair, span, steps)
     z = encode(model, x)
     if model.latent_dim >= x[0].numel():

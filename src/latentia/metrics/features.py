@@ -22,7 +22,7 @@ from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.maths.chunks import in_chunks, spread_rows, stacked
 from latentia.metrics.convnet import FEATURES, ConvNet, pseudo_labels, train_convnet
-from latentia.metrics.kept import digest_of, kept_net
+from latentia.metrics.kept import digest_of, is_kept, kept_net
 
 _LEAST_ROWS = 20
 JUDGED_ROWS = 10_000  # held-out rows that a classifier looks at, at most
@@ -171,6 +171,14 @@ def default_extractor(
         return ConvFeatures(net, "conv net on k-means clusters and distortions")
     assert test is not None
     return ClassifierFeatures(net, "conv classifier on the data's own labels", _accuracy(net, test))
+
+
+def is_ready(train: Dataset, cache_dir: Path | None = None) -> bool:
+    """Whether `default_extractor` of this data and seed 0 needs no training any more."""
+    if train.spec.kind == "vector":
+        return True
+    labelled = train.labels is not None and len(np.unique(train.labels)) > 1
+    return is_kept(train, train.labels if labelled else None, (0, None), cache_dir)
 
 
 def _standardised(train: Dataset) -> StandardisedVectors:

@@ -37,13 +37,29 @@ def kept_net(
         make: trains it.
         cache_dir: None takes `$LATENTIA_CACHE`, else the platform's place for caches.
     """
-    folder = (cache_dir or default_cache_dir()) / "extractors"
-    path = folder / f"{_key(train, labels, how)}.safetensors"
+    path = _path(train, labels, how, cache_dir)
     net = _load(path, train.spec.shape)
     if net is None:
         net = make()
         _save(net, path)
     return net
+
+
+def is_kept(
+    train: Dataset,
+    labels: np.ndarray | None,
+    how: tuple[object, ...],
+    cache_dir: Path | None = None,
+) -> bool:
+    """Whether `kept_net` would find the net of this training on the disk."""
+    return _path(train, labels, how, cache_dir).is_file()
+
+
+def _path(
+    train: Dataset, labels: np.ndarray | None, how: tuple[object, ...], cache_dir: Path | None
+) -> Path:
+    folder = (cache_dir or default_cache_dir()) / "extractors"
+    return folder / f"{_key(train, labels, how)}.safetensors"
 
 
 def digest_of(*tensors: Tensor) -> str:
