@@ -224,7 +224,10 @@ def test_files_hold_the_film(films: dict[str, Film], name: str) -> None:
         base64.b64decode(numbers["frames"][-1]["answer"]), "<u2" if name == "gan-1d" else "u1"
     )
     most = 65535 if name == "gan-1d" else 255
-    assert np.allclose(raw / most, found.shots[-1].answer, atol=1 / most)
+    read = raw / most
+    if name == "gan-2d":
+        read = 0.5 + 0.5 * np.sign(2 * read - 1) * (2 * read - 1) ** 2
+    assert np.allclose(read, found.shots[-1].answer, atol=2 / most)
 
 
 def test_a_name_cannot_break_the_page(films: dict[str, Film]) -> None:

@@ -17,7 +17,7 @@ from latentia.errors import UserError
 from latentia.files import write_aside
 
 FRAME_MS, LAST_MS = 110, 4000
-_COLOURS = 64
+_COLOURS = 32
 
 
 def save_gif(frames: Sequence[Image.Image], path: Path) -> None:
@@ -34,7 +34,7 @@ def save_gif(frames: Sequence[Image.Image], path: Path) -> None:
             append_images=flat[1:],
             duration=times,
             loop=0,
-            optimize=False,
+            optimize=True,
         ),
     )
 

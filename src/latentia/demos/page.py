@@ -64,7 +64,7 @@ def _player(film: Film) -> Markup:
 
 
 def packed(film: Film) -> dict[str, Any]:
-    """All that the page draws. Numbers are base64 of 8 or 16 bits, little-endian.
+    """All that the page draws. Numbers are base64 of 16 bits, little-endian; fields of 8 bits.
 
     Places are shares of the grid's extent; fakes may lie as far again outside on either side.
     """
@@ -78,8 +78,8 @@ def packed(film: Film) -> dict[str, Any]:
         frame = {
             "fakes": _words(((shot.fakes - low) / extent + 1) / 3),
             "pull": _words((pull[:carried] / extent / longest + 1) / 2),
-            "answer": (_words if flat else _bytes)(shot.answer),
-            "best": (_words if flat else _bytes)(shot.best),
+            "answer": (_words if flat else _field)(shot.answer),
+            "best": (_words if flat else _field)(shot.best),
         }
         frames.append(frame | ({"density": _words(shot.density / top)} if flat else {}))
     noise = film.shots[0].noise
@@ -104,8 +104,10 @@ def _words(shares: np.ndarray) -> str:
     return _packed(shares, 65535, "<u2")
 
 
-def _bytes(shares: np.ndarray) -> str:
-    return _packed(shares, 255, "u1")
+def _field(shares: np.ndarray) -> str:
+    """8 bits, finest about 1/2, where the contour runs: 127 + 127 · sign · √|2 p − 1|."""
+    apart = 2 * np.clip(shares, 0, 1) - 1
+    return _packed((np.sign(apart) * np.sqrt(np.abs(apart)) + 1) / 2, 254, "u1")
 
 
 def _packed(shares: np.ndarray, most: int, kind: str) -> str:

@@ -6,15 +6,20 @@
   const last = film.frames.length - 1;
   let at = 0, playing = false, before = 0, owed = 0;
 
-  // numbers packed by the page's writer: 8 or 16 bits, little-endian, in base64
+  // numbers packed by the page's writer: 16 bits, little-endian, in base64
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const words = (text) => {
     const raw = bytes(text), out = new Float32Array(raw.length / 2);
     for (let i = 0; i < out.length; i++) out[i] = (raw[2 * i] + 256 * raw[2 * i + 1]) / 65535;
     return out;
   };
+  // fields have 8 bits, finest about ½
+  const field8 = (text) => Float32Array.from(bytes(text), (v) => {
+    const apart = v / 127 - 1;
+    return 0.5 + 0.5 * Math.sign(apart) * apart * apart;
+  });
   const frames = film.frames.map((f) => {
-    const read = film.dims === 1 ? words : (t) => Float32Array.from(bytes(t), (v) => v / 255);
+    const read = film.dims === 1 ? words : field8;
     return {
       answer: read(f.answer), best: read(f.best), fakes: words(f.fakes), pull: words(f.pull),
       density: film.dims === 1 ? words(f.density) : null,
@@ -180,7 +185,7 @@
       if (i < f.pull.length) arrow(pen, x, y, reach(f.pull[i]) * first.w, -reach(f.pull[i + 1]) * first.h, c.ink);
     }
     pen.restore();
-    legend(pen, [[film.answer + " (line: ½)", c.ink], ["real", c.real], ["fake", c.fake]], first.x, narrow ? 12 : 26, first.x + first.w + 40);
+    legend(pen, [[film.answer, c.ink], ["real", c.real], ["fake", c.fake]], first.x, narrow ? 12 : 26, first.x + first.w + 40);
     write(pen, "D*: best possible", second.x, second.y - 14, c.ink);
   }
 

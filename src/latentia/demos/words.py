@@ -11,7 +11,6 @@ EVEN = 0.05
 """Mean distance of D from 1/2 on real points below which it says "I cannot tell"."""
 _SURE, _NEARLY = 0.8, 0.1
 _BEHIND = 2.0  # times that the best answer is further from 1/2 than D
-_LAZY = 0.1  # mean |D* − 1/2| above which the fakes do not lie as the data do
 
 
 def captions(figures: Sequence[Figures], loss: Loss) -> list[str]:
@@ -37,7 +36,7 @@ def _caption(f: Figures, loss: Loss, first: bool, last: bool) -> str:
             "The discriminator is sure: it tells nearly all real points from the fakes. Its "
             "slope shows every fake which way to go."
         )
-    if f.best_mean > max(_LAZY, _BEHIND * f.apart_mean):
+    if f.best_mean > max(_NEARLY, _BEHIND * f.apart_mean):
         return (
             "The discriminator lags behind: the best answer would tell far more apart than D does "
             "yet. The generator can only learn what D has seen." + _modes(f)
@@ -69,10 +68,15 @@ def ending(f: Figures, loss: Loss) -> str:
         )
     if _lost(f):
         return f"The end: {numbers}, and yet it is no success.{lost}"
-    if f.best_mean > _LAZY:
+    if f.best_mean > _NEARLY:
         return (
             f"The end: {numbers} {most}. But the best answer would still tell them apart, by "
             f"{f.best_mean:.3f}: the discriminator has not seen all there is to see."
+        )
+    if max(f.apart_most / 2, f.best_mean) > EVEN:
+        return (
+            f"Nearly a draw: {numbers} {most}; the best answer would be {f.best_mean:.3f} away "
+            "from ½. More steps would bring them closer."
         )
     found = f" All {f.of_modes} heaps are found." if f.of_modes else ""
     return (
