@@ -35,7 +35,7 @@ from latentia.detection.surroundings import (
     foretelling_kernel,
     strangest_places,
 )
-from latentia.detection.views import QUESTIONS, Views, changed, from_side, train_views
+from latentia.detection.views import QUESTIONS, Views, changed, from_side, questions, train_views
 from latentia.errors import UserError
 from latentia.fitting import plan
 from latentia.training.budget import Budget
@@ -239,6 +239,31 @@ def test_changes_do_what_they_say() -> None:
             x, {**plain, name: torch.full((3,), 1 if name in ("turn", "mirror") else 2)}
         )
         assert not torch.allclose(other, x, atol=0.1), name
+
+
+def test_colours_are_asked_of_pictures_that_have_them() -> None:
+    assert set(questions(3)) - set(questions(1)) == {"colours"}
+    x = torch.rand(4, 3, 8, 8) * 2 - 1
+    plain = {n: torch.full((4,), 0 if n in ("turn", "mirror") else 1) for n in QUESTIONS}
+    negative, same, next_one, last = changed(x, {**plain, "colours": torch.arange(4)})
+    assert torch.allclose(negative, -x[0], atol=1e-5) and torch.allclose(same, x[1], atol=1e-5)
+    assert torch.allclose(next_one, x[2].roll(1, 0), atol=1e-5)
+    assert torch.allclose(last, x[3].roll(2, 0), atol=1e-5)
+
+
+def test_trimmed_views_are_not_led_by_strangers() -> None:
+    data = open_data("digits", split="all")
+    assert data.labels is not None
+    own, other = (np.flatnonzero(data.labels == k) for k in (4, 0))
+    rows = np.concatenate([own[:120], other[:6]])
+    plain, trimmed = (
+        Views.fit(data.subset(rows), examples=2560, trim=trim).strangeness(
+            data.batch(torch.from_numpy(rows)).x
+        )
+        for trim in (0.0, 0.06)
+    )
+    strangers = [score[120:].mean() / score[:120].mean() for score in (plain, trimmed)]
+    assert strangers[1] > strangers[0] > 1
 
 
 def test_views_tell_another_digit() -> None:

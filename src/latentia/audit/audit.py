@@ -13,7 +13,8 @@ import torch
 
 from latentia.audit.describe import Description, Tell, describe
 from latentia.audit.duplicates import Pair, groups_of, near_duplicates, same_content
-from latentia.audit.labels import wrong_labels
+from latentia.audit.foretelling import SMALLEST_SIDE
+from latentia.audit.labels import LabelAudit, wrong_labels
 from latentia.audit.leakage import leaks_of, sides_of, together
 from latentia.audit.models import Models, trained
 from latentia.audit.outliers import Strangeness, strangeness
@@ -148,7 +149,7 @@ def _examined(
     codes = codes_of(whole, data)
     covered = coverage(whole, data, codes)
     tell("checking labels", 0, 1)
-    judged = None if data.labels is None else wrong_labels(found, data.labels, codes, seed=seed)
+    judged = _labels_judged(subject, found, codes, seed)
     tell("checking labels", 1, 1)
     tell("looking for rare kinds", 0, 1)
     regions = _regions(subject, found, seed)
@@ -213,6 +214,16 @@ def _regions(subject: Subject, found: Description, seed: int) -> list[Region]:
     labels = subject.data.labels
     classes = [] if labels is None else rare_classes(labels)
     return [*classes, *rare_regions(found.points, seed=seed)]
+
+
+def _labels_judged(
+    subject: Subject, found: Description, codes: np.ndarray, seed: int
+) -> LabelAudit | None:
+    data = subject.data
+    if data.labels is None:
+        return None
+    wide = data.spec.kind == "image" and min(data.spec.shape[1:]) >= SMALLEST_SIDE
+    return wrong_labels(found, data.labels, codes, pictures=data if wide else None, seed=seed)
 
 
 def _duplicates(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from latentia.audit.describe import Description, nearest
+from latentia.audit.foretelling import folds_of, seen_out_of_fold
+from latentia.data.spec import Dataset
 
 FOLDS = 5
 NEIGHBOURS = 10
@@ -23,6 +26,7 @@ LEAST_ODDS = 8.0
 LEAST_P = 0.5
 MOST_SHARE = 0.05  # of the rows, the surest, that are listed
 _MOST_ROUNDS = 100
+_LEAST_HEARD = 0.02  # probability below which a label counts no worse
 _MOST_FITTED = 6000
 
 
@@ -69,19 +73,26 @@ class LabelAudit:
 
 
 def wrong_labels(
-    found: Description, labels: np.ndarray, codes: np.ndarray | None = None, *, seed: int = 0
+    found: Description,
+    labels: np.ndarray,
+    codes: np.ndarray | None = None,
+    *,
+    pictures: Dataset | None = None,
+    seed: int = 0,
 ) -> LabelAudit | None:
-    """Labels that a classifier and the neighbours, which never saw the row, both contradict.
+    """Labels that are contradicted by classifiers which never saw the row.
 
     After confident learning (Northcutt et al. 2021): probabilities are taken next to what is usual
-    for rows of a class, so that a class which is hard to tell is not accused as a whole. They are
-    the geometric mean of a logistic regression, fitted on the other folds, and of the labels of the
-    nearest neighbours.
+    for rows of a class, so that a class which is hard to tell is not accused as a whole. They come
+    from a logistic regression of the description, from the labels of the nearest neighbours and,
+    for pictures, from a small convolutional network; of these and their geometric means those are
+    taken that foretell the given labels best.
 
     Args:
         found: the rows.
         labels: int64 `(N,)`.
         codes: latents of the rows `(N, d)`, which a model learned without labels.
+        pictures: the rows themselves, where they are pictures that a network may look at.
         seed: of the folds.
 
     Returns:
@@ -94,10 +105,11 @@ def wrong_labels(
         return None
     target = np.searchsorted(np.flatnonzero(large), place[rows])
     features = _features(found, codes)[rows]
-    learned = out_of_fold(features, target, seed)
     near = _neighbour_shares(found.points[torch.from_numpy(rows)], target)
-    joint = np.sqrt(learned * near)
-    joint /= joint.sum(1, keepdims=True)
+    witnesses = [near, out_of_fold(features, target, seed)]
+    if pictures is not None:
+        witnesses.append(seen_out_of_fold(pictures.subset(rows), target, seed))
+    joint = _best_foretold(witnesses, target)
     issues = _issues(joint, near, target, rows, kinds[large])
     accuracy = float((joint.argmax(1) == target).mean())
     return LabelAudit(issues, accuracy, len(rows))
@@ -129,16 +141,33 @@ def _issues(
     )
 
 
+def _best_foretold(witnesses: Sequence[np.ndarray], target: np.ndarray) -> np.ndarray:
+    """The geometric mean `(N, K)` of those witnesses that foretell the labels best together."""
+    best, found = -np.inf, witnesses[0]
+    for count in range(1, len(witnesses) + 1):
+        for some in combinations(witnesses, count):
+            joint = np.exp(np.mean([np.log(np.maximum(p, 1e-6)) for p in some], axis=0))
+            joint /= joint.sum(1, keepdims=True)
+            fit = _capped_fit(joint, target)
+            if fit > best:
+                best, found = fit, joint
+    return found
+
+
+def _capped_fit(p: np.ndarray, target: np.ndarray) -> float:
+    """Mean log-probability of the labels, nats.
+
+    Capped, so that wrong labels do not choose a classifier that is sure of nothing.
+    """
+    return float(np.log(np.maximum(p[np.arange(len(target)), target], _LEAST_HEARD)).mean())
+
+
 def out_of_fold(features: np.ndarray, target: np.ndarray, seed: int = 0) -> np.ndarray:
     """Probabilities `(N, K)` of a logistic regression that never saw the row it judges.
 
     Every class is spread evenly over the folds; the strength is chosen by log-likelihood.
     """
-    random = np.random.default_rng(seed)
-    fold = np.empty(len(target), int)
-    for k in np.unique(target):
-        rows = random.permutation(np.flatnonzero(target == k))
-        fold[rows] = (np.arange(len(rows)) + k) % FOLDS
+    fold = folds_of(target, FOLDS, seed)
     best, found = -np.inf, np.empty((0, 0))
     for strength in STRENGTHS:
         p = np.full((len(target), int(target.max()) + 1), 1e-6)
@@ -147,8 +176,7 @@ def out_of_fold(features: np.ndarray, target: np.ndarray, seed: int = 0) -> np.n
                 features, target, np.flatnonzero(fold != k), np.flatnonzero(fold == k), strength, p
             )
         p /= p.sum(1, keepdims=True)
-        # capped, so that wrong labels do not choose a classifier that is sure of nothing
-        fit = np.log(np.maximum(p[np.arange(len(target)), target], 0.02)).mean()
+        fit = _capped_fit(p, target)
         if fit > best:
             best, found = fit, p
     return found
