@@ -14,7 +14,8 @@ from latentia.audit import AuditResult, audit
 from latentia.audit.alignment import mismatch, prepared
 from latentia.audit.describe import Description, describe, nearest
 from latentia.audit.duplicates import Pair, groups_of, near_duplicates, same_content
-from latentia.audit.labels import wrong_labels
+from latentia.audit.foretelling import seen_out_of_fold
+from latentia.audit.labels import best_foretold, wrong_labels
 from latentia.audit.leakage import leaks_of
 from latentia.audit.outliers import threshold
 from latentia.audit.rarity import rare_classes, rare_regions
@@ -112,6 +113,30 @@ def test_shuffled_labels_are_not_called_wrong_one_by_one() -> None:
     labels = np.random.default_rng(0).permutation(data.labels)
     found = wrong_labels(describe(data), labels)
     assert found is not None and found.accuracy < 0.2 and len(found.issues) <= 10
+
+
+def test_the_witnesses_that_foretell_best_are_heard() -> None:
+    random = np.random.default_rng(0)
+    target = random.integers(0, 3, 300)
+    sees = np.full((300, 3), 0.1)
+    sees[np.arange(300), target] = 0.8
+    blind = random.dirichlet(np.ones(3), 300)
+    chosen = best_foretold([blind, sees], target)
+    assert np.allclose(chosen, sees)
+    # two witnesses that err apart are worth more together
+    one, two = sees.copy(), sees.copy()
+    one[:30], two[30:60] = 1 / 3, 1 / 3
+    joint = best_foretold([one, two], target)
+    assert (joint.argmax(1) == target).all() and not np.allclose(joint, one)
+
+
+def test_networks_foretell_pictures_that_they_never_saw() -> None:
+    data = digits().subset(slice(0, 600))
+    assert data.labels is not None
+    p = seen_out_of_fold(data, data.labels)
+    assert np.allclose(p.sum(1), 1, atol=1e-5) and (p.argmax(1) == data.labels).mean() > 0.8
+    noise = np.random.default_rng(0).permutation(data.labels)
+    assert (seen_out_of_fold(data, noise).argmax(1) == noise).mean() < 0.2
 
 
 def test_labels_of_one_class_cannot_be_judged() -> None:

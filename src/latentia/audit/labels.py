@@ -109,7 +109,7 @@ def wrong_labels(
     witnesses = [near, out_of_fold(features, target, seed)]
     if pictures is not None:
         witnesses.append(seen_out_of_fold(pictures.subset(rows), target, seed))
-    joint = _best_foretold(witnesses, target)
+    joint = best_foretold(witnesses, target)
     issues = _issues(joint, near, target, rows, kinds[large])
     accuracy = float((joint.argmax(1) == target).mean())
     return LabelAudit(issues, accuracy, len(rows))
@@ -141,7 +141,7 @@ def _issues(
     )
 
 
-def _best_foretold(witnesses: Sequence[np.ndarray], target: np.ndarray) -> np.ndarray:
+def best_foretold(witnesses: Sequence[np.ndarray], target: np.ndarray) -> np.ndarray:
     """The geometric mean `(N, K)` of those witnesses that foretell the labels best together."""
     best, found = -np.inf, witnesses[0]
     for count in range(1, len(witnesses) + 1):

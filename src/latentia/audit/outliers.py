@@ -114,7 +114,8 @@ def combined(parts: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.nda
 
     Scores of one family, which look at the same thing, are combined so that the rarest decides;
     the mean over the families then gathers what independent witnesses say (Fisher 1932), what a
-    picture shows counting twice. The strangest 3 % by a first calibration on all rows do not take part in the second.
+    picture shows counting twice. The strangest 3 % by a first calibration on all rows do not take
+    part in the second.
 
     Args:
         parts: scores by name, `(N,)` each, higher = stranger.
