@@ -40,7 +40,7 @@ def wake(net: nn.Module) -> None:
 @pytest.mark.parametrize("depth", [1, 2])
 def test_gradients_reach_every_parameter(depth: int) -> None:
     torch.manual_seed(1)
-    image = ImageGenerator(5, (1, 12, 12), width=4, depth=depth, mapping=8)
+    image = ImageGenerator(5, (1, 12, 12), width=4, depth=depth)
     vector = VectorGenerator(5, 3, width=8, depth=depth)
     critics: list[tuple[nn.Module, nn.Module]] = [
         (image, ImageCritic((1, 12, 12), width=4, depth=depth)),

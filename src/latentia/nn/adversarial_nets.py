@@ -34,8 +34,6 @@ class ImageGenerator(nn.Module):
         shape: `(C, H, W)` of the images, H and W from 8 to 128.
         width: channels at half the image's size; the coarsest map has 4 times as many.
         depth: residual blocks per resolution.
-        mapping: width of the three-layer MLP that bends the one cloud of noise into the many
-            clusters of the data; 0 leaves it out.
         classes: how many it can be asked for; 0 for a net without. The class is laid beside the
             noise, and scales and shifts the channels at every resolution.
 
@@ -50,16 +48,14 @@ class ImageGenerator(nn.Module):
         *,
         width: int = 32,
         depth: int = 1,
-        mapping: int = 0,
         classes: int = 0,
     ) -> None:
         super().__init__()
         latent_dim += EMBEDDING if classes else 0
         self.shape, self.grid = shape, coarse_grid(shape)
         channels = channel_plan(shape, width)[::-1]
-        self.mapping = _mapping(latent_dim, mapping)
         cells = self.grid[0] * self.grid[1]
-        self.stem = _he(nn.Linear(mapping or latent_dim, channels[0] * cells))
+        self.stem = _he(nn.Linear(latent_dim, channels[0] * cells))
         levels: list[nn.Module] = []
         for here, after in pairwise(channels):
             levels += [_blocks(here, depth), _he(nn.ConvTranspose2d(here, after, 4, 2, 1))]
@@ -74,7 +70,7 @@ class ImageGenerator(nn.Module):
         """Images of a batch of noise vectors, of these classes."""
         e = None if labels is None else self.embed(labels)
         z = z if e is None else torch.cat([z, e], 1)
-        coarse = self.stem(self.mapping(z)).unflatten(1, (-1, *self.grid))
+        coarse = self.stem(z).unflatten(1, (-1, *self.grid))
         x = coarse.contiguous(memory_format=torch.channels_last)
         for i, part in enumerate(self.levels):
             # blocks and convolutions take turns
@@ -226,13 +222,6 @@ def channel_plan(shape: Shape, width: int) -> list[int]:
     unit = math.gcd(width, 16)
     middle = [width * 4 ** (k / steps) for k in range(steps)]
     return [unit * round(channels / unit) for channels in middle] + [4 * width]
-
-
-def _mapping(latent_dim: int, width: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for i in range(3 if width else 0):
-        layers += [_he(nn.Linear(width if i else latent_dim, width)), nn.LeakyReLU(SLOPE)]
-    return nn.Sequential(*layers)
 
 
 def _blocks(channels: int, depth: int) -> nn.Sequential:

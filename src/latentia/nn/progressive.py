@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentia.nn.adversarial_nets import COARSEST, Shape, _blocks, _he, _mapping, channel_plan
+from latentia.nn.adversarial_nets import COARSEST, Shape, _blocks, _he, channel_plan
 from latentia.nn.conditioning import EMBEDDING, ClassEmbedding, Modulation
 
 UNBORN = -1
@@ -102,7 +102,6 @@ class ProgressiveGenerator(Growing):
         doublings: K.
         width: channels at half the full image's side; the coarsest map has 4 times as many.
         depth: residual blocks per level.
-        mapping: width of the three-layer MLP before the first map; 0 leaves it out.
         classes: how many it can be asked for; 0 for a net without.
 
     Shape: `(B, d) -> (B, C, H, W)`, float32 in (-1, 1), enlarged while it is not grown; with
@@ -117,14 +116,12 @@ class ProgressiveGenerator(Growing):
         doublings: int,
         width: int = 32,
         depth: int = 1,
-        mapping: int = 0,
         classes: int = 0,
     ) -> None:
         super().__init__(shape, doublings)
         latent_dim += EMBEDDING if classes else 0
         channels = level_channels(width, doublings)
-        self.mapping = _mapping(latent_dim, mapping)
-        self.stem = _he(nn.Linear(mapping or latent_dim, channels[0] * math.prod(self.grid)))
+        self.stem = _he(nn.Linear(latent_dim, channels[0] * math.prod(self.grid)))
         self.blocks = nn.ModuleList(_blocks(c, depth) for c in channels)
         self.ups = nn.ModuleList(
             _he(nn.ConvTranspose2d(a, b, 4, 2, 1)) for a, b in pairwise(channels)
@@ -152,7 +149,7 @@ class ProgressiveGenerator(Growing):
         """Images at the side of the largest level that acts, `(B, C, h, w)`, edges included."""
         top, share = self.stage()
         e = None if labels is None else self.embed(labels)
-        h = self.stem(self.mapping(z if e is None else torch.cat([z, e], 1)))
+        h = self.stem(z if e is None else torch.cat([z, e], 1))
         h = h.unflatten(1, (-1, *self.grid)).contiguous(memory_format=torch.channels_last)
         h = below = self._level(h, 0, e)
         for level in range(1, top + 1):
