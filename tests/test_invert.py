@@ -14,15 +14,8 @@ from games import example_rows, tiny_run, tiny_trainer
 from latentia.abilities import Decodes, Encodes
 from latentia.errors import UserError
 from latentia.explore.inverse_net import FILE, kept_encoder, train_encoder
-from latentia.explore.invert import (
-    Inverter,
-    Likeness,
-    NoiseSpace,
-    LayerStyles,
-    invert,
-    require_invertible,
-    space_of,
-)
+from latentia.explore.inverse_space import LayerStyles, NoiseSpace, space_of
+from latentia.explore.invert import Inverter, Likeness, invert, require_invertible
 from latentia.explore.latent import interpolate
 from latentia.maths.randomness import seeded_noise
 

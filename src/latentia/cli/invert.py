@@ -123,14 +123,16 @@ def _compared(
     run: Run, both: Inverter, inverted: Inverted, x: Tensor
 ) -> tuple[dict[str, Any], Tensor | None]:
     """Errors next to what else could stand in for the pictures, and the nearest training rows."""
+    import numpy as np
+
     from latentia.explore.latent import decode
-    from latentia.maths.chunks import spread_rows
     from latentia.metrics.copies import nearest_training
     from latentia.metrics.reconstruction import squared_errors
 
     train = run.data("train")
     near = train.batch(nearest_training(x, train, k=1).index[:, 0]).x
-    middle = train.batch(spread_rows(len(train), 10_000)).x.mean(0)
+    rows = np.linspace(0, len(train) - 1, min(len(train), 10_000)).astype(int)
+    middle = train.batch(rows).x.mean(0)
     own = decode(both, both.space.spread(both.space.draw(range(_OWN_SEED, _OWN_SEED + _OWN))))
     returned = both.invert(own)
     errors = {
@@ -187,7 +189,7 @@ def _write(
 ) -> None:
     from safetensors.torch import save_file
 
-    from latentia.explore.invert import LayerStyles
+    from latentia.explore.inverse_space import LayerStyles
     from latentia.files import write_aside, write_json
 
     out.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from latentia.explore.invert import Inverter, Likeness
     from latentia.run import Run
 
-_REAL_ROWS = 1000
-
 
 def encoding(run: Run, model: Any, verb: str, *, quick: bool = False) -> Any:
     """The model itself where it encodes and decodes; else with a way back by inversion.
@@ -52,15 +50,8 @@ def inverter(
     """
     from latentia.abilities import Encodes, Samples
     from latentia.explore.inverse_net import kept_encoder
-    from latentia.explore.invert import (
-        PRIOR,
-        STEPS,
-        Inverter,
-        NoiseSpace,
-        OwnEncoder,
-        require_invertible,
-        space_of,
-    )
+    from latentia.explore.inverse_space import NoiseSpace, space_of
+    from latentia.explore.invert import PRIOR, STEPS, Inverter, OwnEncoder, require_invertible
 
     require_invertible(model, run.spec.dims)
     like = _likeness(run, model, perceptual)
@@ -84,16 +75,15 @@ def inverter(
 def _likeness(run: Run, model: Any, perceptual: bool) -> Likeness:
     """By values, and of pictures by the features of the data's own classifier as well."""
     from latentia.explore.invert import Likeness
-    from latentia.maths.chunks import device_of, spread_rows
     from latentia.metrics.features import ConvFeatures
 
-    train, where = run.data("train"), device_of(model)
-    real = train.batch(spread_rows(len(train), _REAL_ROWS)).x.to(where)
+    train = run.data("train")
     if not perceptual or run.spec.kind != "image":
-        return Likeness.of(real)
+        return Likeness.among(train, model)
     seen = seen_by(run, train)
     assert isinstance(seen, ConvFeatures)  # of pictures
-    return Likeness.of(real, seen.net.to(where).features)
+    where = next(iter(model.parameters())).device
+    return Likeness.among(train, model, seen.net.to(where).features)
 
 
 def seen_by(run: Run, train: Dataset) -> Any:
@@ -109,12 +99,12 @@ def seen_by(run: Run, train: Dataset) -> Any:
 
 
 def perceptual_smoothness(run: Run, ways: Any, *, train_it: bool) -> float | None:
-    """Mean evenness of walks to the feature extractor, `(W, steps, …)`; see `maths.paths`.
+    """Mean smoothness of walks `(W, steps, …)` to the feature extractor; see `explore.plane`.
 
     None where the extractor would have to be trained first and `train_it` is not set, and of
     vectors.
     """
-    from latentia.maths.paths import evenness, step_lengths
+    from latentia.explore.plane import smoothness
     from latentia.metrics.features import is_ready
 
     if run.spec.kind != "image":
@@ -122,5 +112,5 @@ def perceptual_smoothness(run: Run, ways: Any, *, train_it: bool) -> float | Non
     train = run.data("train")
     if not train_it and not is_ready(train):
         return None
-    seen = seen_by(run, train)(ways.flatten(0, 1)).double().unflatten(0, ways.shape[:2])
-    return float(evenness(step_lengths(seen)).mean())
+    seen = seen_by(run, train)(ways.flatten(0, 1)).unflatten(0, ways.shape[:2])
+    return sum(smoothness(way) for way in seen) / len(seen)

@@ -115,7 +115,8 @@ def _in_styles(model: Any) -> Any:
     from torch import nn
 
     from latentia.abilities import Decodes, HasStyles
-    from latentia.explore.invert import Inverter, Likeness, space_of
+    from latentia.explore.inverse_space import space_of
+    from latentia.explore.invert import Inverter, Likeness
 
     if not isinstance(model, HasStyles):
         return model
@@ -124,7 +125,8 @@ def _in_styles(model: Any) -> Any:
 
 
 def _walks_in_styles(model: Any) -> bool:
-    from latentia.explore.invert import Inverter, LayerStyles
+    from latentia.explore.inverse_space import LayerStyles
+    from latentia.explore.invert import Inverter
 
     return isinstance(model, Inverter) and isinstance(model.space, LayerStyles)
 
@@ -141,17 +143,13 @@ def _seed(word: str) -> int | None:
 
 def _drawn(model: Any, seed: int | None) -> Tensor:
     """The latent of a draw, `(1, d)`."""
+    from latentia.explore.inverse_space import draw_of
     from latentia.explore.invert import Inverter
-    from latentia.maths.chunks import device_of
-    from latentia.maths.randomness import seeded_noise
 
     assert seed is not None
     if isinstance(model, Inverter):
         return model.space.spread(model.space.draw([seed])).cpu()
-    dims = getattr(model, "noise_dim", model.latent_dim)
-    noise = seeded_noise([seed], (dims,), device_of(model))
-    z: Tensor = model.from_noise(noise) if hasattr(model, "from_noise") else noise
-    return z.cpu()
+    return draw_of(model, seed)
 
 
 def _tell_smoothness(run: Run, ways: Tensor, train_it: bool) -> None:

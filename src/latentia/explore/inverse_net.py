@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from latentia.explore.invert import Space
+from latentia.explore.inverse_space import Space
 from latentia.files import write_aside
 from latentia.maths.chunks import device_of
 from latentia.nn.autoencoding import ImageEncoder

@@ -9,159 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from latentia.abilities import Decodes, Encodes, HasStyles, Seeds, refuse_condition
+from latentia.abilities import Decodes, Encodes, refuse_condition
+from latentia.data.spec import Dataset
 from latentia.errors import UserError
+from latentia.explore.inverse_space import LayerStyles, NoiseSpace, Space
 from latentia.explore.latent import decode
-from latentia.maths.chunks import device_of, in_chunks
-from latentia.maths.randomness import seeded_noise
+from latentia.maths.chunks import device_of, in_chunks, spread_rows
 
 STEPS = 200
 PRIOR = 0.1
 _RATE = 0.05
+_REAL_ROWS = 1000
 _AT_ONCE = 32  # rows optimised side by side
 _WARM = 0.1  # of the steps, until the full rate
-_STYLE_DRAWS = 2000
-_APART = 1.0  # weight of layers that differ in style
 _DEVIATIONS = 2.0  # that a latent may be more unusual than a draw before it costs
 _PICKS = 32  # values tried of latents that give no gradient
 Progress = Callable[[int, int], None]
 Features = Callable[[Tensor], Tensor]
-
-
-class Space(Protocol):
-    """A latent space that data are looked for in; about standard normal along every axis."""
-
-    @property
-    def dims(self) -> int:
-        """Numbers of one place."""
-        ...
-
-    @property
-    def code_dims(self) -> int:
-        """Numbers that a draw of the model has, which an encoder can tell."""
-        ...
-
-    def draw(self, seeds: Seeds) -> Tensor:
-        """What the model samples from, `(N, code_dims)`."""
-        ...
-
-    def spread(self, code: Tensor) -> Tensor:
-        """The place of a draw, `(B, code_dims) -> (B, dims)`."""
-        ...
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Data at a place, `(B, dims) -> (B, …)`, differentiable."""
-        ...
-
-    def strangeness(self, z: Tensor) -> Tensor:
-        """How unusual a place is for the model, `(B, dims) -> (B,)`, about 1 for its own draws."""
-        ...
-
-
-@dataclass(frozen=True)
-class NoiseSpace:
-    """The standard normal noise that a generator decodes.
-
-    Attributes:
-        model: decodes.
-    """
-
-    model: Decodes
-
-    @property
-    def dims(self) -> int:
-        """As many as the model's latent has."""
-        return self.model.latent_dim
-
-    code_dims = dims
-
-    def draw(self, seeds: Seeds) -> Tensor:
-        """Noise of seeds."""
-        return seeded_noise(seeds, (self.dims,), device_of(self.model))
-
-    def spread(self, code: Tensor) -> Tensor:
-        """As it is."""
-        return code
-
-    def decode(self, z: Tensor) -> Tensor:
-        """What the generator draws before it is cut off at black and white.
-
-        Where a picture is cut off it gives no gradient, and a pixel on the wrong side would stay
-        there.
-        """
-        if getattr(self.model, "bounded", False) and callable(self.model):
-            drawn: Tensor = self.model(z)
-            return drawn
-        return self.model.decode(z)
-
-    def strangeness(self, z: Tensor) -> Tensor:
-        """Mean square."""
-        return z.square().mean(1)
-
-
-@dataclass(frozen=True)
-class LayerStyles:
-    """A style of its own for every layer (W+ of Abdal et al. 2019), standardised.
-
-    Attributes:
-        model: has styles.
-        center, scale: mean and standard deviation of its styles, `(d,)`.
-    """
-
-    model: HasStyles
-    center: Tensor
-    scale: Tensor
-
-    @classmethod
-    def of(cls, model: HasStyles) -> LayerStyles:
-        """With moments of the styles of 2,000 draws."""
-        z = seeded_noise(range(_STYLE_DRAWS), (model.latent_dim,), device_of(model))
-        w = in_chunks(lambda rows: model.styles(rows, truncation=1.0)[:, 0], z)
-        return cls(model, w.mean(0), w.std(0).clamp(min=1e-6))
-
-    @property
-    def code_dims(self) -> int:
-        """Numbers of one style."""
-        return len(self.center)
-
-    @property
-    def dims(self) -> int:
-        """Layers times numbers of a style."""
-        return self.model.style_layers * self.code_dims
-
-    def draw(self, seeds: Seeds) -> Tensor:
-        """One style for each seed, standardised."""
-        z = seeded_noise(seeds, (self.model.latent_dim,), device_of(self.model))
-        with torch.no_grad():
-            return (self.model.styles(z, truncation=1.0)[:, 0] - self.center) / self.scale
-
-    def spread(self, code: Tensor) -> Tensor:
-        """The same style in every layer."""
-        return code.repeat(1, self.model.style_layers)
-
-    def styles(self, z: Tensor) -> Tensor:
-        """Styles at a place, `(B, dims) -> (B, L, d)`."""
-        return z.view(len(z), -1, self.code_dims) * self.scale + self.center
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Pictures of styles."""
-        return self.model.from_styles(self.styles(z))
-
-    def strangeness(self, z: Tensor) -> Tensor:
-        """Mean square, and how far the layers' styles are from each other."""
-        layers = z.view(len(z), -1, self.code_dims)
-        apart = layers - layers.mean(1, keepdim=True)
-        return z.square().mean(1) + _APART * apart.square().flatten(1).mean(1)
-
-
-def space_of(model: Decodes) -> Space:
-    """Styles where the model has them, else its noise."""
-    return LayerStyles.of(model) if isinstance(model, HasStyles) else NoiseSpace(model)
 
 
 @dataclass(frozen=True)
@@ -194,6 +63,12 @@ class Likeness:
             return cls(max(unit, 1e-12))
         seen = in_chunks(features, real).double()
         return cls(max(unit, 1e-12), features, max(2 * float(seen.var(0).sum()), 1e-12), weight)
+
+    @classmethod
+    def among(cls, train: Dataset, model: object, features: Features | None = None) -> Likeness:
+        """With units from at most 1,000 rows, evenly apart, on the model's device."""
+        real = train.batch(spread_rows(len(train), _REAL_ROWS)).x
+        return cls.of(real.to(device_of(model)), features)
 
     def seen(self, x: Tensor) -> Tensor | None:
         """Features of data, where there are any to compare."""
