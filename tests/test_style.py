@@ -13,6 +13,7 @@ from latentia.errors import UserError
 from latentia.models.style_generator import ConditionalStyleGenerator, StyleGenerator
 from latentia.nn.style import (
     GAIN,
+    NOISE_RATE,
     SLOPE,
     TINY,
     EqualConv,
@@ -35,7 +36,7 @@ def generator(shape: tuple[int, int, int] = (3, 16, 16), fold: int = 2) -> Style
     model = StyleGenerator(net, 5)
     for name, parameter in model.named_parameters():
         if name.endswith("strength"):
-            parameter.data.fill_(0.5)
+            parameter.data.fill_(5.0)
     return model.eval()
 
 
@@ -47,7 +48,7 @@ def per_sample(layer: StyleConv, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         kernel = kernel / (kernel.square().sum((1, 2, 3), keepdim=True) + TINY).sqrt()
         y = F.conv2d(one[None], kernel, padding=1)
         y = doubled(y) if layer.up else y
-        y = y + layer.strength * speck + layer.bias[:, None, None]
+        y = y + NOISE_RATE * layer.strength * speck + layer.bias[:, None, None]
         rows.append(GAIN * F.leaky_relu(y, SLOPE))
     return torch.cat(rows)
 

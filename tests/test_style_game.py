@@ -60,7 +60,7 @@ def test_the_path_length_is_the_norm_of_the_slope(tmp_path: Path) -> None:
             return (styles[:, 0] @ matrix.T).view(-1, 1, 8, 8)
 
     net.synthesis = Linear()  # type: ignore[assignment]
-    played.path.mean.zero_()
+    played.path.mean.fill_(1e-9)  # as if it had long been known to be nothing
     value = played._unevenness(batch(4000), now())
     assert float(value) == pytest.approx(float(matrix.square().sum() / 64), rel=0.06)
     # the mean has moved by a hundredth towards the mean length
@@ -84,10 +84,12 @@ def test_the_running_mean_is_saved(tmp_path: Path) -> None:
     assert len(kept) == 1 and kept[0] > 0
 
 
-def test_path_length_follows_by_a_hundredth() -> None:
+def test_path_length_starts_at_the_first_and_follows_by_a_hundredth() -> None:
     path = PathLength()
     path.follow(torch.tensor(5.0))
-    assert float(path.mean) == pytest.approx(0.05)
+    assert float(path.mean) == 5
+    path.follow(torch.tensor(6.0))
+    assert float(path.mean) == pytest.approx(5.01)
 
 
 def test_a_verdict_moves_nothing(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from latentia.nn.adversarial_nets import SLOPE, Shape
 COARSEST = 7  # longest side, in pixels, of the coarsest feature map, at most
 GAIN = math.sqrt(2)  # of leaky rectifiers, to keep the scale of what passes
 MAPPING_RATE = 0.01  # the mapping learns so many times as fast as the rest (2019, appendix C)
+NOISE_RATE = 0.1  # and the noise's strength, which else runs ahead of what it decorates: glitter
 FOLLOWS = 0.005  # share of a batch in the running mean of the styles
 TINY = 1e-8
 
@@ -153,7 +154,7 @@ class StyleConv(nn.Module):
         bias = (GAIN * self.bias).to(y.dtype).view(1, -1, 1, 1)
         y = torch.addcmul(bias, y, (GAIN * after).to(y.dtype))
         y = doubled(y) if self.up else y
-        y = y.add_((GAIN * self.strength * noise).to(y.dtype))
+        y = y.add_((GAIN * NOISE_RATE * self.strength * noise).to(y.dtype))
         return F.leaky_relu_(y, SLOPE)
 
     def scales(self, w: Tensor) -> tuple[Tensor, Tensor]:

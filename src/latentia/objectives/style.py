@@ -42,8 +42,8 @@ class PathLength(nn.Module):
 
     @torch.no_grad()
     def follow(self, length: Tensor) -> None:
-        """Move towards the mean length of a step, a scalar."""
-        self.mean.lerp_(length, MEMORY)
+        """Start at the mean length of the first step, a scalar, then move towards the others'."""
+        self.mean.lerp_(length, MEMORY if self.mean else 1.0)
 
 
 class StyleGame(Adversarial):
