@@ -96,8 +96,7 @@ class Mapping(nn.Module):
         self.embed = EqualLinear(classes, latent) if classes else None
         sizes = [latent * (2 if classes else 1)] + [style] * depth
         self.layers = nn.ModuleList(
-            EqualLinear(a, b, gain=GAIN, rate=MAPPING_RATE)
-            for a, b in pairwise(sizes)
+            EqualLinear(a, b, gain=GAIN, rate=MAPPING_RATE) for a, b in pairwise(sizes)
         )
         self.register_buffer("center", torch.zeros(style))
 
@@ -290,9 +289,7 @@ class StyleCritic(nn.Module):
         channels = channels_of(shape, width, widest, fold)[::-1]
         self.fold, self.whole = fold, (sizes[-1][0] * fold, sizes[-1][1] * fold)
         self.first = EqualConv(shape[0] * fold**2, channels[0], 1 if fold == 1 else 3)
-        self.blocks = nn.Sequential(
-            *(CriticBlock(a, b) for a, b in pairwise(channels))
-        )
+        self.blocks = nn.Sequential(*(CriticBlock(a, b) for a, b in pairwise(channels)))
         last = channels[-1]
         self.last = EqualConv(last, last)
         self.dense = EqualLinear(last * sizes[0][0] * sizes[0][1], last, gain=GAIN)
