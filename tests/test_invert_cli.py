@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from games import tiny_trainer
 from latentia.explore import inverse_net
+from latentia.explore import invert as search
 from test_cli import call, fitted
 
 GAN = ("--set", "latent=4", "--set", "width=8", "--set", "sparse=2", "--set", "batch_size=32")
@@ -18,7 +20,7 @@ GAN = ("--set", "latent=4", "--set", "width=8", "--set", "sparse=2", "--set", "b
 
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    from latentia.metrics import features
+    from latentia.metrics import features, occasion
 
     whole = features.default_extractor
 
@@ -26,6 +28,8 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
         return whole(*args, **named, examples=1280)  # type: ignore[arg-type]
 
     monkeypatch.setattr(features, "default_extractor", quick)
+    monkeypatch.setattr(occasion, "default_extractor", quick)
+    monkeypatch.setattr(search, "STEPS", 15)
     monkeypatch.setattr(inverse_net, "default_examples", lambda shape: 1280)
 
 
@@ -121,6 +125,34 @@ def test_directions_are_learned_from_quick_encodings(gan: Path, tmp_path: Path) 
     assert "quickly" in result.stderr
     with np.load(out, allow_pickle=False) as kept:
         assert kept["direction"].shape == (4,)
+
+
+def test_found_pictures_are_mixed_and_edited_by_style(tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    tiny_trainer("style-gan", "image", faces, examples=48).run()
+    out = tmp_path / "inverted"
+    words = ("explore", "invert", faces, 0, 5, "--steps", 10, "--no-perceptual", "--out", out)
+    result = call(*words)
+    assert result.exit_code == 0, result.stderr
+    latents = load_file(out / "latents.safetensors")
+    n, layers, width = latents["styles"].shape
+    assert n == 2 and latents["z"].shape == (2, layers * width)
+    with Image.open(out / "mixed.png") as picture:
+        assert picture.width == picture.height
+    for verb in (("interpolate", faces, 0, "seed:5"), ("traverse", faces, "--row", 1)):
+        result = call(*verb, "--frames", 3, "--out", tmp_path / "x.png")
+        assert result.exit_code == 0, result.stderr
+        assert "through the styles" in result.stderr and "does not encode" in result.stderr
+
+
+def test_figures_by_class_from_the_command_line(tmp_path: Path) -> None:
+    run = fitted(tmp_path, "gan", "digits", *GAN, "--set", "conditional=true")
+    words = ("evaluate", run, "digits", "--metrics", "per_class", "--samples", 150)
+    shown = call(*words).stdout
+    for part in ("agrees with the class asked for", "real test data", "diversity"):
+        assert part in shown
+    found = json.loads(call(*words, "--json").stdout)
+    assert set(found["classes"]) == set("0123456789")
 
 
 def test_what_cannot_be_inverted_is_refused(gan: Path, vae: Path, tmp_path: Path) -> None:

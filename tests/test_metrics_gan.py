@@ -254,6 +254,8 @@ def test_path_length_of_a_linear_map_is_that_of_its_arcs() -> None:
     assert few == again and few["z"]["length"] != other["z"]["length"]
     assert few["z"]["length"] == pytest.approx(finer["z"]["length"], rel=0.01)
     json.dumps(found, allow_nan=False)
+    shown = tables.figures_of({"path_length": found})
+    assert [line.reference_name for line in shown] == ["fading one real row into another"] * 2
     # jumps: a path is still almost everywhere, but what little moves moves at once
     assert path_length(Maps(jumps=True), data, same, paths=50)["z"]["smoothness"] < 0.5
 
