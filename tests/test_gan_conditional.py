@@ -108,6 +108,18 @@ def test_a_label_is_sampled_from_the_command_line(digits: Path, tmp_path: Path) 
     assert not torch.equal(wanted, load(digits).sample(range(5), condition=torch.tensor(4)))
 
 
+def test_a_mixture_of_classes_is_sampled_from_the_command_line(
+    digits: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "between.npz"
+    assert call("sample", digits, "-n", 4, "--label", "3+5", "--out", out).exit_code == 0
+    weights = torch.zeros(10)
+    weights[[3, 5]] = 0.5
+    wanted = load(digits).sample(range(4), condition=weights)
+    with np.load(out, allow_pickle=False) as found:
+        assert np.abs(found["samples"].reshape(wanted.shape) - wanted.numpy()).max() < 0.01
+
+
 def test_a_label_that_is_not_there_is_named(digits: Path, tmp_path: Path) -> None:
     result = call("sample", digits, "-n", 5, "--label", "eleven", "--out", tmp_path / "x.png")
     assert result.exit_code and "There is no class 'eleven'" in result.output

@@ -63,7 +63,10 @@ def sample(
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option(help="Draw this class, by name; for models that take one.", metavar="NAME"),
+        typer.Option(
+            help="Draw this class, by name, or a mixture: 3+5; for models that take one.",
+            metavar="NAME",
+        ),
     ] = None,
     truncation: Annotated[
         float | None,
@@ -101,7 +104,7 @@ def _with_styles(run: Run, model: Any, verb: str) -> Any:
 
 
 def _class(run: Run, model: object, name: str) -> Tensor:
-    """The number of a class that the model can be asked for."""
+    """The number of a class that the model can be asked for, or weights of a mixture."""
     import torch
 
     from latentia.abilities import TakesClasses
@@ -112,9 +115,13 @@ def _class(run: Run, model: object, name: str) -> Tensor:
             f"The {run.family} in {run.folder} was trained without classes, so --label has nothing "
             "to choose from. conditional-vae takes classes, and gan with conditional=true."
         )
-    if name not in run.spec.classes:
-        raise UserError(f"There is no class {name!r}: {nearest(name, run.spec.classes)}")
-    return torch.tensor(run.spec.classes.index(name))
+    known = run.spec.classes
+    names = [name] if name in known else name.split("+")
+    for each in names:
+        if each not in known:
+            raise UserError(f"There is no class {each!r}: {nearest(each, known)}")
+    numbers = torch.tensor([known.index(each) for each in names])
+    return numbers[0] if len(names) == 1 else torch.eye(len(known))[numbers].mean(0)
 
 
 def reconstruct(

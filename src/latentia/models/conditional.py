@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latentia.abilities import Seeds
-from latentia.errors import UserError
 from latentia.maths.chunks import device_of, in_chunks
 from latentia.maths.divergences import (
     LOG_VAR_RANGE,
@@ -17,6 +16,7 @@ from latentia.maths.divergences import (
 )
 from latentia.maths.randomness import seeded_noise
 from latentia.models.variational import DECODES_AT_ONCE, log_fit, reparameterised, shares
+from latentia.nn.conditioning import asked_weights
 from latentia.nn.likelihoods import Likelihood
 from latentia.nn.standardise import Standardise
 
@@ -72,24 +72,15 @@ class ConditionalVAE(nn.Module):
         return self.look(x)[2].softmax(1)
 
     def decode(self, z: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """The expected data given (z, y), `(B, …)`; class numbers in `condition` replace y."""
-        if condition is not None:
-            z = torch.cat([z[:, : self.latents], self.one_hot(condition, len(z)).to(z)], 1)
-        return self.standardise.inverse(self.likelihood.mean(self.decoder(z).float()))
-
-    def one_hot(self, condition: Tensor, n: int) -> Tensor:
-        """Class numbers `()` or `(n,)` as float32 `(n, K)`.
+        """The expected data given (z, y), `(B, …)`; what `condition` asks for replaces y.
 
         Raises:
-            UserError: another number of them, or a class that is not there.
+            UserError: as `asked_weights`.
         """
-        y = torch.as_tensor(condition, device=device_of(self)).long().reshape(-1)
-        if len(y) not in (1, n) or int(y.min()) < 0 or int(y.max()) >= self.classes:
-            raise UserError(
-                f"A condition is one class number, or one for each of {n} rows, from 0 to "
-                f"{self.classes - 1}; got {y.tolist()[:5]}."
-            )
-        return F.one_hot(y.expand(n), self.classes).float()
+        if condition is not None:
+            y = asked_weights(torch.as_tensor(condition, device=z.device), self.classes, len(z))
+            z = torch.cat([z[:, : self.latents], y.to(z)], 1)
+        return self.standardise.inverse(self.likelihood.mean(self.decoder(z).float()))
 
     @torch.no_grad()
     def sample(
@@ -101,7 +92,8 @@ class ConditionalVAE(nn.Module):
             edges = self.class_logits.softmax(0).cumsum(0)
             at = torch.special.ndtr(noise[:, -1].contiguous())
             condition = torch.searchsorted(edges, at).clamp(max=self.classes - 1)
-        codes = torch.cat([noise[:, :-1], self.one_hot(condition, len(noise))], 1)
+        asked = torch.as_tensor(condition, device=noise.device)
+        codes = torch.cat([noise[:, :-1], asked_weights(asked, self.classes, len(noise))], 1)
         return in_chunks(self.decode, codes)
 
     def latent_moments(self, x: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -8,10 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from latentia.abilities import Seeds, refuse_condition
-from latentia.errors import UserError
 from latentia.maths.chunks import device_of, in_chunks, stacked
 from latentia.maths.randomness import seeded_noise
-from latentia.nn.conditioning import ClassFrequency, ConditionalCritic, class_weights
+from latentia.nn.conditioning import (
+    ClassFrequency,
+    ConditionalCritic,
+    asked_weights,
+    class_weights,
+)
 from latentia.nn.standardise import Standardise
 
 CHUNK = 256  # rows generated at once
@@ -142,26 +146,11 @@ class ConditionalGenerator(Generator):
         """A condition as weights `(n, classes)`; None where there is none.
 
         Raises:
-            UserError: a class that is not there, or numbers that do not fit the rows.
+            UserError: as `asked_weights`.
         """
         if condition is None:
             return None
-        asked = torch.as_tensor(condition, device=device_of(self))
-        if asked.is_floating_point():
-            weights = torch.atleast_2d(asked)
-            fits = weights.ndim == 2 and weights.shape[1] == self.classes
-        else:
-            numbers = asked.long().reshape(-1)
-            fits = (
-                bool(len(numbers)) and 0 <= int(numbers.min()) <= int(numbers.max()) < self.classes
-            )
-            weights = class_weights(numbers.clamp(0, self.classes - 1), self.classes)
-        if not fits or len(weights) not in (1, n):
-            raise UserError(
-                f"A condition is a class number from 0 to {self.classes - 1}, or {self.classes} "
-                f"weights of the classes, once or for each of {n} rows; got {asked.tolist()!r:.60}."
-            )
-        return weights.expand(n, -1)
+        return asked_weights(torch.as_tensor(condition, device=device_of(self)), self.classes, n)
 
     def _rank(self, x: Tensor, labels: Tensor | None) -> Tensor:
         assert isinstance(self.critic, ConditionalCritic) and labels is not None

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentia.errors import UserError
+
 EMBEDDING = 64  # numbers that a class becomes
 
 How = Literal["projection", "auxiliary", "both"]
@@ -25,6 +27,33 @@ def class_weights(labels: Tensor, classes: int) -> Tensor:
     if labels.ndim == 2:
         return labels.float()
     return F.one_hot(labels.clamp(min=0), classes).float() * (labels >= 0)[:, None]
+
+
+def asked_weights(condition: Tensor, classes: int, n: int) -> Tensor:
+    """What a user asks for as rows of weights, float32 `(n, classes)`.
+
+    Args:
+        condition: one class number or one for each row `(n,)`, or floats: weights of the classes,
+            `(classes,)` or `(n, classes)`, with which one walks from one class to another.
+        classes: how many there are.
+        n: rows.
+
+    Raises:
+        UserError: a class that is not there, or numbers that do not fit the rows.
+    """
+    if condition.is_floating_point():
+        weights = torch.atleast_2d(condition.float())
+        fits = weights.ndim == 2 and weights.shape[1] == classes
+    else:
+        numbers = condition.long().reshape(-1)
+        fits = bool(((numbers >= 0) & (numbers < classes)).all())
+        weights = class_weights(numbers.clamp(0, classes - 1), classes)
+    if not fits or len(weights) not in (1, n):
+        raise UserError(
+            f"A condition is a class number from 0 to {classes - 1}, or {classes} weights of the "
+            f"classes, once or for each of {n} rows; got {condition.tolist()!r:.60}."
+        )
+    return weights.expand(n, -1)
 
 
 class ClassEmbedding(nn.Module):
