@@ -22,7 +22,6 @@ from latentia.nn.adversarial_nets import SLOPE, Shape
 COARSEST = 7  # longest side, in pixels, of the coarsest feature map, at most
 GAIN = math.sqrt(2)  # of leaky rectifiers, to keep the scale of what passes
 MAPPING_RATE = 0.01  # the mapping learns so many times as fast as the rest (2019, appendix C)
-NOISE_RATE = 0.1  # and the noise's strength, which else runs ahead of what it decorates: glitter
 FOLLOWS = 0.005  # share of a batch in the running mean of the styles
 TINY = 1e-8
 
@@ -132,18 +131,21 @@ class StyleConv(nn.Module):
         inputs, outputs: channels.
         style: dimensions of w.
         up: the output is twice as large.
+        noise_rate: multiplies the learning rate of the noise's strength; 0: no noise.
 
     Shape: x `(B, inputs, H, W)`, w `(B, style)`, noise `(B, 1, H', W')` to
     `(B, outputs, H', W')`.
     """
 
-    def __init__(self, inputs: int, outputs: int, style: int, *, up: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, style: int, *, up: bool, noise_rate: float = 1.0
+    ) -> None:
         super().__init__()
         self.affine = EqualLinear(style, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.strength = nn.Parameter(torch.zeros(()))
-        self.up = up
+        self.up, self.noise_rate = up, noise_rate
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         """Convolve as the styles say, add the noise, bend."""
@@ -153,7 +155,8 @@ class StyleConv(nn.Module):
         bias = (GAIN * self.bias).to(y.dtype).view(1, -1, 1, 1)
         y = torch.addcmul(bias, y, (GAIN * after).to(y.dtype))
         y = doubled(y) if self.up else y
-        y = y.add_((GAIN * NOISE_RATE * self.strength * noise).to(y.dtype))
+        if self.noise_rate:
+            y = y.add_((GAIN * self.noise_rate * self.strength * noise).to(y.dtype))
         return F.leaky_relu_(y, SLOPE)
 
     def scales(self, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -198,6 +201,7 @@ class Synthesis(nn.Module):
         width: channels at half the image's size; twice as many at each coarser one.
         widest: channels at most.
         fold: 2 ends at half the image's size, with four pixels in one; 1 at full size.
+        noise_rate: as of `StyleConv`.
 
     Shape: styles `(B, style_layers, d)` and noise `(B, noise_size)` to `(B, C, H, W)`, float32,
     unbounded.
@@ -207,7 +211,16 @@ class Synthesis(nn.Module):
 
     still: Tensor
 
-    def __init__(self, shape: Shape, style: int, *, width: int, widest: int, fold: int) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        style: int,
+        *,
+        width: int,
+        widest: int,
+        fold: int,
+        noise_rate: float = 1.0,
+    ) -> None:
         super().__init__()
         self.shape, self.fold = shape, fold
         sizes, channels = sizes_of(shape, fold), channels_of(shape, width, widest, fold)
@@ -215,7 +228,9 @@ class Synthesis(nn.Module):
         plan = [(channels[0], channels[0], False)]
         for a, b in pairwise(channels):
             plan += [(a, b, True), (b, b, False)]
-        self.convs = nn.ModuleList(StyleConv(a, b, style, up=up) for a, b, up in plan)
+        self.convs = nn.ModuleList(
+            StyleConv(a, b, style, up=up, noise_rate=noise_rate) for a, b, up in plan
+        )
         ends = [shape[0]] * (len(sizes) - 1) + [shape[0] * fold**2]
         self.pixels = nn.ModuleList(
             ToPixels(c, out, style) for c, out in zip(channels, ends, strict=True)

@@ -33,6 +33,12 @@ class StyleGANSettings(CommonSettings):
     fold: Literal[1, 2] = Field(
         2, description="2: the finest layers work at half size, four pixels in one; 1: full size"
     )
+    noise: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="how fast the noise of each layer may grow, against all else; 0: none",
+    )
     mixing: float = Field(0.9, ge=0, le=1, description="share of pictures of two styles")
     path_weight: float = Field(2.0, ge=0, description="weight of even paths; 0: none")
     path_every: int = Field(8, ge=1, description="steps between two looks at the paths")
@@ -70,7 +76,9 @@ def build_model(spec: DataSpec, settings: StyleGANSettings) -> StyleGenerator:
     _refuse_contradictions(spec, settings)
     classes = len(spec.classes) if settings.conditional else 0
     mapping = Mapping(settings.latent, settings.style, settings.mapping, classes)
-    synthesis = Synthesis(_shape(spec), settings.style, **_size(settings))
+    synthesis = Synthesis(
+        _shape(spec), settings.style, **_size(settings), noise_rate=settings.noise
+    )
     net = StyleNet(mapping, synthesis)
     if classes:
         return ConditionalStyleGenerator(net, settings.latent, classes, settings.truncation)
