@@ -150,3 +150,20 @@ def test_a_missing_score_is_named() -> None:
 
 def _auroc(normal: np.ndarray, strange: np.ndarray) -> float:
     return float(stats.mannwhitneyu(strange, normal).statistic / (len(normal) * len(strange)))
+
+
+@pytest.mark.parametrize("rule", ["harmonic", "fisher"])
+def test_a_weight_of_two_counts_a_score_twice(rule: Rule) -> None:
+    random = np.random.default_rng(0)
+    one, other = random.exponential(size=(2, 400))
+    weighted = Calibration.fit({"one": one, "other": other}, rule, {"one": 2.0})
+    twice = Calibration.fit({"one": one, "same": one, "other": other}, rule)
+    rows = np.array([0.1, 5.0, 1.0]), np.array([4.0, 0.2, 1.0])
+    assert np.allclose(
+        weighted.combined({"one": rows[0], "other": rows[1]}),
+        twice.combined({"one": rows[0], "same": rows[0], "other": rows[1]}),
+    )
+    plain = Calibration.fit({"one": one, "other": other}, rule)
+    assert weighted.to_json() != plain.to_json()
+    again = Calibration.from_json(weighted.to_json())
+    assert again.weights == {"one": 2.0}

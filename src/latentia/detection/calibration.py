@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -107,6 +107,8 @@ class Calibration:
     * "fisher": the mean of the s_k (Fisher 1932), which gathers weak evidence from scores that
       agree; scores that copy each other count as often as they are copied.
 
+    A weight of 2 counts a score twice (of the harmonic mean: Wilson 2019, eq. 1).
+
     Neither has its textbook distribution when scores are correlated, and they are. So the
     combined number is calibrated once more on the same held-out rows.
 
@@ -116,6 +118,7 @@ class Calibration:
         total: margin of the combined number.
         rows: held-out rows it stands on; no p-value below about 1 / rows is more than the
             tail's extrapolation.
+        weights: of the scores that do not count once.
 
     >>> normal = np.random.default_rng(0).normal(size=(2, 500)) ** 2
     >>> held_out = {"distance": normal[0], "error": normal[1]}
@@ -129,14 +132,21 @@ class Calibration:
     rule: Rule
     total: Margin
     rows: int
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def fit(cls, scores: Mapping[str, np.ndarray], rule: Rule = "harmonic") -> Self:
+    def fit(
+        cls,
+        scores: Mapping[str, np.ndarray],
+        rule: Rule = "harmonic",
+        weights: Mapping[str, float] | None = None,
+    ) -> Self:
         """Learn the margins from scores of held-out normal rows.
 
         Args:
             scores: `(N,)` each, higher = stranger; of rows that no model was trained on.
             rule: how to combine them.
+            weights: > 0, of scores that do not count once.
 
         Raises:
             UserError: no scores, unequal or too short ones, values that are not finite, an
@@ -152,7 +162,9 @@ class Calibration:
             raise UserError(f"Unknown rule {rule!r}: {nearest(str(rule), get_args(Rule))}")
         margins = {name: Margin.fit(values) for name, values in found.items()}
         surprises = [margins[name].surprises(values) for name, values in found.items()]
-        return cls(margins, rule, Margin.fit(combined(surprises, rule)), rows)
+        chosen = {name: w for name, w in (weights or {}).items() if name in found}
+        counts = [chosen.get(name, 1.0) for name in found]
+        return cls(margins, rule, Margin.fit(combined(surprises, rule, counts)), rows, chosen)
 
     def surprises(self, scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """−log p by score, `(N,)` each, nats.
@@ -175,7 +187,8 @@ class Calibration:
 
     def combined(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
         """One number per row, `(N,)` nats, higher = stranger."""
-        return combined(list(self.surprises(scores).values()), self.rule)
+        counts = [self.weights.get(name, 1.0) for name in self.margins]
+        return combined(list(self.surprises(scores).values()), self.rule, counts)
 
     def combined_p(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
         """How often normal data are as strange all in all, `(N,)` in [0, 1]."""
@@ -186,6 +199,7 @@ class Calibration:
         return {
             "rule": self.rule,
             "rows": self.rows,
+            "weights": dict(self.weights),
             "margins": {name: _facts(margin) for name, margin in self.margins.items()},
             "total": _facts(self.total),
         }
@@ -194,15 +208,20 @@ class Calibration:
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
         """What `to_json` gave."""
         margins = {name: _margin(found) for name, found in facts["margins"].items()}
-        return cls(margins, facts["rule"], _margin(facts["total"]), facts["rows"])
+        weights = facts.get("weights", {})
+        return cls(margins, facts["rule"], _margin(facts["total"]), facts["rows"], weights)
 
 
-def combined(surprises: Sequence[np.ndarray], rule: Rule) -> np.ndarray:
+def combined(
+    surprises: Sequence[np.ndarray], rule: Rule, weights: Sequence[float] | None = None
+) -> np.ndarray:
     """The rules of `Calibration` on surprises `(N,)` each."""
     together = np.stack(surprises)
+    counts = np.ones(len(together)) if weights is None else np.asarray(weights, float)
+    shares = (counts / counts.sum())[:, None]
     if rule == "fisher":
-        return together.mean(0)
-    return np.logaddexp.reduce(together, axis=0) - math.log(len(together))
+        return np.asarray((shares * together).sum(0))
+    return np.asarray(np.logaddexp.reduce(together + np.log(shares), axis=0))
 
 
 def _facts(margin: Margin) -> dict[str, Any]:

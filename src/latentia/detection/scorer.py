@@ -53,7 +53,8 @@ class OutlierScorer:
     """Scores of a model, fitted to training rows and calibrated on held-out normal ones.
 
     Scores of one family (`Score.family`) are combined first, then the families: six scores that
-    one network gives would else outvote a single score of another kind.
+    one network gives would else outvote a single score of another kind. Of pictures with colours
+    the shape counts twice: of those its network learns more, see `Views`.
 
     Attributes:
         model: what judges.
@@ -106,7 +107,8 @@ class OutlierScorer:
         families = _families(normal)
         calibrations = {name: Calibration.fit(parts, rule) for name, parts in families.items()}
         together = {name: calibrations[name].combined(parts) for name, parts in families.items()}
-        total = Calibration.fit(together, rule)
+        coloured = len(train.spec.shape) == 3 and train.spec.shape[0] == 3
+        total = Calibration.fit(together, rule, {"shape": 2.0} if coloured else None)
         return cls(model, train.spec.shape, measures, calibrations, total, seed)
 
     def score(self, data: Dataset) -> OutlierScores:
