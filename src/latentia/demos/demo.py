@@ -15,6 +15,7 @@ from latentia.demos.film import Camera, Figures, Filmed, Shot
 from latentia.demos.scene import Scene, scene_of
 from latentia.errors import UserError
 from latentia.fitting import build_trainer, plan
+from latentia.models.generator import Generator
 from latentia.objectives.adversarial import Adversarial, Loss
 from latentia.run import Run
 from latentia.training.budget import Budget
@@ -119,9 +120,9 @@ def film(
     with contextlib.ExitStack() as stack:
         display: Display = Silent() if quiet else stack.enter_context(Bar())
         trainer = build_trainer(run, rows, torch.device("cpu"), display=display)
-        game = trainer.objective
-        assert isinstance(game, Adversarial)
-        filmed = Filmed(game, Camera(game, scene, seed), frames)
+        game, shipped = trainer.objective, trainer.average.model
+        assert isinstance(game, Adversarial) and isinstance(shipped, Generator)
+        filmed = Filmed(game, Camera(game, shipped, scene, seed), frames)
         trainer.objective = filmed
         finished = trainer.run()
     position = trainer.position

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentia.demos.densities import kernel_density, optimum
 from latentia.demos.scene import SHOWN_FAKES, Scene
@@ -89,13 +90,17 @@ class Camera:
 
     Args:
         game: the objective that is being played.
+        model: the generator to look at, and its critic where it has one: that of the game, or the
+            average of its weights, which is what a run ships.
         scene: where.
         seed: of the noise whose fakes are looked at.
     """
 
-    def __init__(self, game: Adversarial, scene: Scene, seed: int) -> None:
-        assert isinstance(game.generator, Generator)
-        self.game, self.scene, self.model = game, scene, game.generator
+    def __init__(self, game: Adversarial, model: Generator, scene: Scene, seed: int) -> None:
+        self.game, self.scene, self.model = copy.copy(game), scene, model
+        self.game.generator = model
+        if isinstance(model.critic, nn.Module):
+            self.game.critic = model.critic
         latent, shown = self.model.latent_dim, SHOWN_FAKES[scene.dims]
         self.many, self.few = (scene.noise(n, latent, seed) for n in (scene.drawn, shown))
         self.real, self.places = torch.from_numpy(scene.real), torch.from_numpy(scene.grid.points)

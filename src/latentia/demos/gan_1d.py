@@ -46,7 +46,7 @@ KIND = Kind(
         "critic_lr": 4e-3,
         "gamma": 0.01,
         "gamma_end": 0.001,
-        "candidates": 1,
+        "ema_gamma": 7.0,
         "precision": "float32",
     },
 )

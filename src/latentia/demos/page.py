@@ -166,6 +166,13 @@ def _explained(film: Film) -> list[tuple[str, str]]:
             "scale holds for the whole film; the longest tenth is cut.",
         ),
     ]
+    rows.append(
+        (
+            "Weights",
+            "those that the run ships: averages over its last tenth or so at every moment, which "
+            "wobble less than the weights of a single step.",
+        )
+    )
     if scene.dims == 2:
         rows.append(
             ("Field and line", "green: D says real; orange: D says fake; paper: ½, as the line.")
