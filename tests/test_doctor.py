@@ -255,7 +255,7 @@ def test_arrays_have_no_held_out_rows(tmp_path: Path) -> None:
 
 NO_PENALTY = {"penalty": "none", "candidates": 1}
 POINTS = {**NO_PENALTY, "precision": "float32", "width": 32, "depth": 2, "hold": 0.9}
-SMALL = {**NO_PENALTY, "width": 16, "loss": "non-saturating"}
+SMALL = {**NO_PENALTY, "width": 8, "loss": "non-saturating"}
 
 
 def trained(
@@ -289,8 +289,8 @@ def trained(
 
 def collapse(folder: Path, seed: int) -> Trainer:
     """A critic that hardly learns: the generator runs to where it stands."""
-    chosen = {**SMALL, "lr": 5e-4, "critic_lr": 1e-5}
-    return trained(folder, "digits", seed, chosen, 200)
+    chosen = {**SMALL, "lr": 1e-3, "critic_lr": 1e-5}
+    return trained(folder, "digits", seed, chosen, 160)
 
 
 def saturation(folder: Path, seed: int) -> Trainer:
@@ -306,8 +306,8 @@ def vanishing(folder: Path, seed: int) -> Trainer:
 
 def overfit(folder: Path, seed: int) -> Trainer:
     """A hundred pictures, little penalty, no augmentation."""
-    chosen = {"width": 16, "gamma": 0.2, "candidates": 1}
-    return trained(folder, "digits", seed, chosen, 350, rows=100)
+    chosen = {"width": 8, "gamma": 0.2, "candidates": 1}
+    return trained(folder, "digits", seed, chosen, 300, rows=60)
 
 
 def oscillation(folder: Path, seed: int) -> Trainer:

@@ -75,7 +75,7 @@ def health(subject: Subject) -> Section | None:
 
 def said(finding: Finding) -> str:
     """The finding's sentence with its time."""
-    return f"{finding.sentence} ({span_of(finding)}.)"
+    return f"{finding.sentence} This was so {span_of(finding)}."
 
 
 def _lead(history: Sequence[dict[str, Any]], findings: Sequence[Finding]) -> str:

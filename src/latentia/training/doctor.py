@@ -25,12 +25,12 @@ PATIENCE = 4
 WINDOW = 6
 """Check-ups that a slow trouble is seen in: 15 % of the budget where all 40 are made."""
 
-SPREAD = 0.3
-"""Healthy runs end at 0.85 to 1.1 of the data's spread, their worst after the grace is 0.6."""
+SPREAD = 0.45
+"""Healthy runs have 0.85 to 1.1 of the data's spread after the grace, collapsed ones 0 to 0.4."""
 REPEATS = 0.25
 """Twins beyond those of the data: healthy runs have at most 0.07, collapsed ones 0.5 to 1."""
-DROPPED = 0.45
-"""Good samples (precision) that leave data uncovered; healthy runs stay below 0.3."""
+DROPPED = 0.5
+"""Good samples (precision) that leave data uncovered; healthy runs stay below 0.42."""
 CERTAIN = 0.99
 """Of pairs of a real and a generated example that the critic orders rightly."""
 IDLE = 0.05
