@@ -48,7 +48,7 @@ def path_length(
 
     Ends are draws of the prior's noise, joined along the arc (eq. 2); of models with styles also
     joined straight in the space of styles (eq. 3). Models with classes are asked for one class,
-    drawn by chance, along each path. All in float32.
+    drawn by chance, along each path, and cross-fades then stay in a class. All in float32.
 
     Args:
         model: decodes.
@@ -61,8 +61,8 @@ def path_length(
 
     Returns:
         `z`: see `measured`; `w`: the same in styles, or None; `crossfade`: the same of real rows;
-        `real_distance`: root mean squared distance between two real rows, in features; `paths`,
-        `epsilon`, `extractor` (name, hash, dims).
+        `real_distance`: root mean squared distance between two real rows, in features;
+        `within_class`, `paths`, `epsilon`, `extractor` (name, hash, dims).
 
     Raises:
         UserError: a model that does not decode, fewer than 10 real rows or paths, an epsilon
@@ -77,7 +77,8 @@ def path_length(
         )
     rows = spread_rows(len(train), _REAL_ROWS)
     unit = float((2 * features_of(train, extractor, rows.numpy()).double().var(0).sum()).sqrt())
-    ways = {**_ways(model, seed), "crossfade": _crossfade(train, seed)}
+    asks = _asks(model)
+    ways = {**_ways(model, seed), "crossfade": _crossfade(train, seed, asks)}
     found: dict[str, dict[str, float]] = {}
     for name, way in ways.items():
         before, total = len(found) * paths, len(ways) * paths
@@ -88,6 +89,7 @@ def path_length(
         "w": found.get("w"),
         "crossfade": found["crossfade"],
         "real_distance": unit,
+        "within_class": asks,
         "paths": paths,
         "epsilon": epsilon,
         "extractor": {"name": extractor.name, "hash": extractor.hash, "dims": extractor.dims},
@@ -141,8 +143,7 @@ def _smoothness(way: Way, extractor: FeatureExtractor, walks: int) -> float:
 
 def _ways(model: Decodes, seed: int) -> dict[str, Way]:
     """Ways through noise, and through styles where the model has them."""
-    where, classes = device_of(model), getattr(model, "classes", 0)
-    asks = isinstance(model, TakesClasses) and classes > 0
+    where, classes = device_of(model), int(getattr(model, "classes", 0))
     prior = isinstance(model, Annealable)  # what it draws need not be standard normal
     dims = int(getattr(model, "noise_dim", model.latent_dim)) if prior else model.latent_dim
 
@@ -152,7 +153,7 @@ def _ways(model: Decodes, seed: int) -> dict[str, Way]:
         return first, second
 
     def condition(ways: Tensor) -> Tensor | None:
-        if not asks:
+        if not _asks(model):
             return None
         return torch.tensor([mixed_seed(seed, 6, int(way)) % classes for way in ways]).to(where)
 
@@ -177,12 +178,22 @@ def _ways(model: Decodes, seed: int) -> dict[str, Way]:
     return found | {"w": through_styles} if isinstance(model, HasStyles) else found
 
 
-def _crossfade(train: Dataset, seed: int) -> Way:
-    """Real rows that fade into each other, value by value."""
+def _asks(model: object) -> bool:
+    return isinstance(model, TakesClasses) and bool(model.classes)
+
+
+def _crossfade(train: Dataset, seed: int, within_class: bool) -> Way:
+    """Real rows that fade into each other, value by value; of one class where that is asked."""
+    alike = train.labels if within_class else None
+
+    def pair(way: int) -> np.ndarray:
+        random = np.random.default_rng(mixed_seed(seed, 7, way))
+        first = random.integers(len(train))
+        others = np.arange(len(train)) if alike is None else np.flatnonzero(alike == alike[first])
+        return np.array([first, random.choice(others)])
 
     def way(ways: Tensor, t: Tensor) -> Tensor:
-        drawn = [np.random.default_rng(mixed_seed(seed, 7, int(w))) for w in ways]
-        pairs = np.stack([one.choice(len(train), 2, replace=False) for one in drawn], 1)
+        pairs = np.stack([pair(int(number)) for number in ways], 1)
         first, second = (train.batch(column).x.double() for column in pairs)
         return torch.lerp(first, second, t.reshape(-1, *[1] * (first.ndim - 1))).float()
 

@@ -14,6 +14,7 @@ from latentia.metrics.lines import (
 )
 
 _MOST_CLASSES = 20
+_WITHIN = ", each within a class"
 
 
 def _stacked_modes(facts: Figures) -> Iterator[Line]:
@@ -46,7 +47,7 @@ def _per_class(facts: Figures) -> Iterator[Line]:
 
 def _classes_in_rows(facts: Figures) -> list[tuple[str, ...]]:
     """The classes of least agreement first, at most 20."""
-    head = ("class", "agrees", "real", "Fréchet", "real", "diversity")
+    head = ("class", "agrees", "real", "Fréchet", "real", "varied")
     order = sorted(facts["classes"].items(), key=lambda one: one[1]["agreement"]["value"])
     rows = [
         (
@@ -113,8 +114,8 @@ CONDITIONS: dict[str, Callable[[Figures], str]] = {
         f"{named_extractor(f)}"
     ),
     "path_length": lambda f: (
-        f"{f['paths']:,} paths, epsilon {f['epsilon']:g}, in squared distances between two real "
-        f"rows; {named_extractor(f)}"
+        f"{f['paths']:,} paths{_WITHIN if f['within_class'] else ''}, epsilon {f['epsilon']:g}, in "
+        f"squared distances between two real rows; {named_extractor(f)}"
     ),
     "accuracy_score": lambda f: (
         f"{f['rows']:,} samples to learn from, {f['test_rows']:,} real test rows to be tried on"
