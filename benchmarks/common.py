@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+_KEPT: list[torch.library.Library] = []
 MNIST = "train-images-idx3-ubyte.gz"
 
 
@@ -53,6 +54,15 @@ def noise_pictures(rows: int) -> np.ndarray:
 def unit(pictures: np.ndarray) -> Tensor:
     """uint8 to float32 in [-1, 1]."""
     return torch.from_numpy(pictures).float() / 127.5 - 1
+
+
+def let_torchvision_import() -> None:
+    """Declare the two compiled operators that torchvision's plain wheel lacks beside a CPU build
+    of torch, and does not import without; no peer calls either."""
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _KEPT.append(library)  # declared for as long as it lives
 
 
 def parameters(*modules: nn.Module) -> int:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from common import emit, parameters, unit
+from common import emit, let_torchvision_import, parameters, unit
 
 BATCH, SIDE = 64, 32
 Made = tuple[int, int, Callable[[int], Tensor]]
@@ -88,8 +88,7 @@ def dcgan(pictures: np.ndarray, minutes: float, width: int) -> Made:
 def sngan(pictures: np.ndarray, minutes: float, width: int) -> Made:
     """torch-mimicry's SNGAN with the settings of its README: five critic steps to one of G,
     rates falling to zero. Its networks know colour only: grey is given thrice."""
-    import peer_torchgan  # noqa: F401  (lets torchvision import)
-
+    let_torchvision_import()
     six = types.ModuleType("torch._six")  # gone from torch, still imported
     six.PY3 = True  # type: ignore[attr-defined]
     sys.modules["torch._six"] = six

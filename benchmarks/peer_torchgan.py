@@ -13,14 +13,9 @@ import time
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from common import arguments, emit, noise_pictures, parameters, unit
+from common import arguments, emit, let_torchvision_import, noise_pictures, parameters, unit
 
-# torchvision's plain wheel does not import beside a CPU build of torch: two compiled operators
-# are missing. Declaring them is enough, since torchgan calls neither.
-_MISSING = torch.library.Library("torchvision", "DEF")
-for _name in ("nms", "qnms"):
-    _MISSING.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
+let_torchvision_import()
 from torchgan.losses import MinimaxDiscriminatorLoss, MinimaxGeneratorLoss  # noqa: E402
 from torchgan.models import DCGANDiscriminator, DCGANGenerator  # noqa: E402
 from torchgan.trainer import Trainer  # noqa: E402
