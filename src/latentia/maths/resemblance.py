@@ -15,7 +15,7 @@ from torch import Tensor
 
 SIDE = 8  # pixels that pictures are shrunk to
 NEIGHBOUR = 5  # k of coverage (Naeem et al. 2020)
-SAME = 0.1  # of the reals' median nearest distance: nearer than that is a repeat
+SAME = 0.05  # of the reals' median nearest distance: nearer than that is a repeat
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def resemblance(made: Tensor, real: Tensor) -> dict[str, float]:
         `spread`: mean distance between samples over that between real rows; 0 where all are
         one, 1 where they vary as the data do. `nearness`: median distance to the nearest other
         sample over that among real rows. `repeats`: share of samples with a twin nearer than a
-        tenth of the real rows' median nearest distance; `real_repeats`: the same among real
+        twentieth of the real rows' median nearest distance; `real_repeats`: the same among real
         rows. `coverage`: share of real rows with a sample within the distance to their 5th real
         neighbour (Naeem et al. 2020, eq. 9). `precision`: share of samples within that distance
         of some real row (Kynkäänniemi et al. 2019, eq. 2). `distance`: energy distance over the
@@ -83,7 +83,7 @@ def resemblance(made: Tensor, real: Tensor) -> dict[str, float]:
     limit = torch.maximum(SAME * typical, 1e-3 * usual)
     k = min(NEIGHBOUR, len(real) - 1)
     radius = between.kthvalue(k + 1, dim=1).values
-    energy = 2 * apart.mean() - among.mean() - between.mean()
+    energy = 2 * apart.mean() - _mean_apart(among) - _mean_apart(between)  # unbiased
     return {
         "spread": float(_mean_apart(among) / usual),
         "nearness": float(twins.median() / typical.clamp(min=float(1e-3 * usual))),

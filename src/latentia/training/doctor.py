@@ -45,8 +45,10 @@ LEAK = 0.35
 """Share of the critic's gap between data and fakes that it owes to having seen the data."""
 RESTLESS = 0.1
 """Energy distance the samples move between check-ups; healthy runs stay below 0.06."""
-FAR = 0.05
-"""Energy distance from the data that is not yet chance (0.01 to 0.02 at 256 rows)."""
+FAR = 0.1
+"""Energy distance from the data; chance is within 0.03 at 64 rows, provoked circles keep 0.2."""
+ONE = (0.05, 0.8)
+"""Spread below, or repeats above, at which samples are all the same, wherever they leap."""
 
 
 @dataclass(frozen=True)
@@ -194,18 +196,26 @@ def _hidden(name: str, since: float, spans: Mapping[str, list[_Span]]) -> bool:
 
 
 def _collapse(history: Sequence[Checkup]) -> Figures | None:
+    keys = ("spread", "repeats", "real_repeats", "coverage", "precision")
+    last = history[-1]
+    if "spread" in last and (last["spread"] < ONE[0] or _twins(last) > ONE[1]):
+        return {key: float(last[key]) for key in keys}
     recent = _recent(history, "moved", WINDOW // 2)
     if len(recent) < WINDOW // 2 or _restless(history):
         return None  # samples that leap from one kind to another are a matter of oscillation
-    keys = ("spread", "repeats", "real_repeats", "coverage", "precision")
     found = {key: median(float(h[key]) for h in recent) for key in keys}
-    alike = found["spread"] < SPREAD or found["repeats"] - found["real_repeats"] > REPEATS
+    alike = found["spread"] < SPREAD or _twins(found) > REPEATS
     dropped = found["precision"] > 0.6 and found["precision"] - found["coverage"] > DROPPED
     return found if alike or dropped else None
 
 
+def _twins(figures: Checkup) -> float:
+    """Share of samples with a near twin, beyond that in the data."""
+    return float(figures["repeats"]) - float(figures["real_repeats"])
+
+
 def _say_collapse(found: Figures) -> str:
-    if found["spread"] < SPREAD or found["repeats"] > REPEATS:
+    if found["spread"] < SPREAD or _twins(found) > REPEATS:
         return (
             f"The generator has collapsed: its samples vary {found['spread']:.0%} as much as the "
             f"data, and {found['repeats']:.0%} of them have a near twin among the others."
