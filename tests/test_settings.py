@@ -98,7 +98,6 @@ OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
     ("diffusion", "depth"): (1, 2),
     ("style-gan", "widest"): 4,
-    ("style-gan", "critic_lr"): 5e-3,
     ("gan", "augment"): "adaptive",
     ("progressive-gan", "augment"): "adaptive",
 }

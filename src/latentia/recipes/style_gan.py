@@ -28,13 +28,13 @@ class StyleGANSettings(CommonSettings):
     latent: int = Field(128, ge=1, description="noise dimensions")
     style: int = Field(128, ge=1, description="dimensions of a style")
     mapping: int = Field(2, ge=1, description="layers from noise to styles")
-    width: int = Field(48, ge=4, description="channels at half size; twice as many at a quarter, …")
+    width: int = Field(32, ge=4, description="channels at half size; twice as many at a quarter, …")
     widest: int = Field(192, ge=4, description="channels at most, at the coarsest sizes")
     fold: Literal[1, 2] = Field(
         2, description="2: the finest layers work at half size, four pixels in one; 1: full size"
     )
     noise: float = Field(
-        0.1,
+        0.01,
         ge=0,
         le=1,
         description="how fast the noise of each layer may grow, against all else; 0: none",
@@ -67,7 +67,7 @@ class StyleGANSettings(CommonSettings):
         0.6, gt=-1, lt=1, description="how sure of real pictures the critic may be (adaptive)"
     )
     conditional: bool = Field(False, description="learn the classes of labelled data")
-    lr: float = Field(2e-3, gt=0, description="peak learning rate of the generator")
+    lr: float = Field(5e-3, gt=0, description="peak learning rate of the generator")
     critic_lr: float | None = Field(None, gt=0, description="of the critic; none: the same")
 
 
