@@ -260,6 +260,39 @@ def test_path_length_of_a_linear_map_is_that_of_its_arcs() -> None:
     assert path_length(Maps(jumps=True), data, same, paths=50)["z"]["smoothness"] < 0.5
 
 
+class Styled(Maps):
+    """Straight ways through its styles are straight and even."""
+
+    style_layers = 1
+
+    def styles(
+        self, z: Tensor, *, condition: Tensor | None = None, truncation: float | None = None
+    ) -> Tensor:
+        return z[:, None] * (0.5 if truncation is None else truncation)
+
+    def from_styles(self, styles: Tensor, *, noise: Tensor | None = None) -> Tensor:
+        return 3 * styles[:, 0]
+
+
+def test_path_length_in_styles_is_that_of_straight_ways() -> None:
+    values = 3 * np.random.default_rng(0).normal(size=(2000, 2)).astype(np.float32)
+    data = Dataset(DataSpec("plane", "vector", (2,), 2000, "7" * 16), values)
+    same = StandardisedVectors(torch.zeros(2), torch.ones(2))
+    found = path_length(Styled(), data, same, paths=3000)
+    assert found["w"]["length"] == pytest.approx(1, rel=0.06)
+    assert found["w"]["smoothness"] == pytest.approx(1, abs=1e-4)
+    assert found["z"]["length"] > 1.3 * found["w"]["length"]
+
+
+def test_paths_of_models_with_classes_stay_in_one() -> None:
+    train = vectors(600, 0)
+    same = StandardisedVectors(torch.zeros(2), torch.ones(2))
+    found = path_length(Groups(), train, same, paths=300)
+    assert found["within_class"] and found["z"]["length"] < 0.3  # not from group to group
+    assert found["crossfade"]["length"] < 0.3
+    assert "within a class" in tables.conditions_of("path_length", found)
+
+
 def test_path_length_refuses_what_has_no_paths() -> None:
     data = vectors(50, 0)
     same = StandardisedVectors(torch.zeros(2), torch.ones(2))
