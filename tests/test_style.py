@@ -81,6 +81,12 @@ def test_pixels_take_a_matrix_of_their_own() -> None:
     torch.testing.assert_close(layer(x, w), wanted)
 
 
+def test_folded_pixels_start_alike() -> None:
+    pixels = generator((3, 16, 16)).net.synthesis.pixels[-1]
+    assert torch.equal(pixels.weight[0], pixels.weight[3])
+    assert not torch.equal(pixels.weight[0], pixels.weight[4])
+
+
 def test_bilinear_doubling_is_the_binomial_filter() -> None:
     x = torch.randn(1, 1, 6, 6)
     spread = torch.zeros(1, 1, 12, 12)

@@ -174,14 +174,22 @@ class StyleConv(nn.Module):
 class ToPixels(nn.Module):
     """A 1×1 convolution to pixels, steered by a style, without noise or normalisation.
 
-    Shape: x `(B, inputs, H, W)`, w `(B, style)` to `(B, outputs, H, W)`, float32.
+    Args:
+        inputs, outputs: channels.
+        style: dimensions of w.
+        fold: pixels along each side that are folded into channels.
+
+    Shape: x `(B, inputs, H, W)`, w `(B, style)` to `(B, outputs · fold², H, W)`, float32.
     """
 
-    def __init__(self, inputs: int, outputs: int, style: int) -> None:
+    def __init__(self, inputs: int, outputs: int, style: int, fold: int = 1) -> None:
         super().__init__()
         self.affine = EqualLinear(style, inputs, bias=1.0)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        # pixels that are folded together start alike, else a chequered pattern is slow to leave
+        # (Aitken et al. 2017)
+        alike = torch.randn(outputs, inputs).repeat_interleave(fold**2, 0)
+        self.weight = nn.Parameter(alike)
+        self.bias = nn.Parameter(torch.zeros(outputs * fold**2))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Pixels of features: a matrix of its own for every example."""
@@ -231,9 +239,9 @@ class Synthesis(nn.Module):
         self.convs = nn.ModuleList(
             StyleConv(a, b, style, up=up, noise_rate=noise_rate) for a, b, up in plan
         )
-        ends = [shape[0]] * (len(sizes) - 1) + [shape[0] * fold**2]
+        folds = [1] * (len(sizes) - 1) + [fold]
         self.pixels = nn.ModuleList(
-            ToPixels(c, out, style) for c, out in zip(channels, ends, strict=True)
+            ToPixels(c, shape[0], style, k) for c, k in zip(channels, folds, strict=True)
         )
         self.grids = [sizes[(i + 1) // 2] for i in range(len(plan))]
         self.noise_size = sum(h * w for h, w in self.grids)
