@@ -288,9 +288,9 @@ def build_trainer(
 
 def about_settings(run: Run) -> Settings:
     """The settings of a run and their defaults, for the doctor's advice."""
-    kind = type(run.settings)
-    usual = {key: field.default for key, field in kind.model_fields.items()}
-    return Settings(run.settings.model_dump(), {**usual, **kind.BY_KIND[run.spec.kind]})
+    family, kind = type(run.settings), run.spec.kind
+    usual = {key: field.default for key, field in family.model_fields.items()}
+    return Settings(run.settings.model_dump(), {**usual, **family.BY_KIND.get(kind, {})}, kind)
 
 
 def _held_out(run: Run) -> Dataset | None:

@@ -14,10 +14,12 @@ class Settings:
     Attributes:
         chosen: those it runs with.
         usual: the defaults for its kind of data.
+        kind: of the data, "image" or "vector".
     """
 
     chosen: Mapping[str, Any] = field(default_factory=dict)
     usual: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "image"
 
     def number(self, key: str) -> float | None:
         """A setting that is a number and is set."""
@@ -80,7 +82,7 @@ def _lower_rates(about: Settings) -> str | None:
 
 def _augmentation(about: Settings) -> str | None:
     now = about.chosen.get("augment")
-    if now is None or now == "adaptive":
+    if now in (None, "adaptive") or about.kind != "image":
         return None
     return f"--set augment=adaptive (now {now})"
 
