@@ -327,3 +327,39 @@ def test_a_provoked_failure_is_named_and_no_other(name: str, tmp_path: Path) -> 
     assert trainer.checkups is not None
     assert names(trainer.checkups.findings) == {name}
     assert diagnose(checkups_of(Run.open(tmp_path).history())) != []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_named_whatever_the_seed(name: str, seed: int, tmp_path: Path) -> None:
+    trainer = PROVOKED[name](tmp_path, seed)
+    assert trainer.checkups is not None
+    assert names(trainer.checkups.findings) == {name}
+
+
+WELL: dict[str, tuple[str, str, int]] = {
+    "gan on 25 gaussians": ("gan", "gaussians-25", 800),
+    "gan on two moons": ("gan", "two-moons", 800),
+    "gan on digits": ("gan", "digits", 400),
+    "vae on digits": ("vae", "digits", 200),
+    "vae on two moons": ("vae", "two-moons", 400),
+    "diffusion on two moons": ("diffusion", "two-moons", 400),
+}
+
+
+@pytest.mark.parametrize("case", ["gan on two moons", "vae on two moons"])
+def test_a_healthy_run_is_left_in_peace(case: str, tmp_path: Path) -> None:
+    family, data, steps = WELL[case]
+    trainer = trained(tmp_path, data, 0, {}, steps // 2, family=family)
+    assert trainer.checkups is not None
+    assert len(trainer.checkups.history) > 30 and trainer.checkups.findings == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("case", WELL)
+def test_healthy_runs_are_left_in_peace(case: str, seed: int, tmp_path: Path) -> None:
+    family, data, steps = WELL[case]
+    trainer = trained(tmp_path, data, seed, {}, steps, family=family)
+    assert trainer.checkups is not None and trainer.checkups.findings == []
