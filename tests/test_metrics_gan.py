@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from games import tiny_run, tiny_trainer
 from latentia.abilities import Seeds
 from latentia.data.spec import Dataset, DataSpec
 from latentia.errors import UserError
@@ -18,6 +19,7 @@ from latentia.metrics import occasion, tables
 from latentia.metrics.accuracy_score import accuracy_score
 from latentia.metrics.evaluate import METRICS, evaluate
 from latentia.metrics.features import StandardisedVectors, default_extractor
+from latentia.metrics.membership import scores_of
 from latentia.metrics.mode_count import channel_classes, channel_classifier, stacked_modes
 from latentia.metrics.path_length import path_length
 from test_metrics_pictures import TEST, TRAIN, UNSEEN, Replays
@@ -179,6 +181,16 @@ def test_learning_from_samples_of_the_truth_and_of_wrong_classes() -> None:
     assert "trained on samples" in tables.figures_of({"accuracy_score": found})[0].name
     with pytest.raises(UserError, match="at least 20"):
         accuracy_score(good[:9], labels[:9], TRAIN, TEST)
+
+
+def test_critics_of_pairs_with_a_class_tell_membership_too(tmp_path: Path) -> None:
+    _, data = tiny_run("gan", "image", tmp_path, conditional=True)
+    trainer = tiny_trainer("gan", "image", tmp_path / "other", conditional=True)
+    score = scores_of(trainer.model.eval())["critic"]
+    x = data.batch(range(12)).x
+    likeliest, critic = score(x), trainer.model.critic
+    every = torch.stack([critic(x, torch.full((12,), k)) for k in range(10)])
+    assert torch.allclose(likeliest, every.detach().amax(0), atol=1e-5)
 
 
 def vectors(n: int, seed: int) -> Dataset:

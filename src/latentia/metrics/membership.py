@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.abilities import Decodes, Encodes, HasElbo, HasLogProb
+from latentia.abilities import Decodes, Encodes, HasElbo, HasLogProb, TakesClasses
 from latentia.data.spec import Dataset
 from latentia.maths.chunks import device_of, in_chunks, spread_rows
 from latentia.metrics.intervals import REPLICATES, Estimate, between_replicates
@@ -22,6 +22,7 @@ from latentia.metrics.intervals import REPLICATES, Estimate, between_replicates
 ROWS = 500
 _LEVELS = (0.3, 0.6, 1.2)  # noise over that of the data: between too easy and too hard to restore
 _DRAWS = 4
+_MOST_CLASSES = 32  # that a critic of pairs is asked about one by one
 
 
 class Denoises(Protocol):
@@ -38,7 +39,7 @@ class Denoises(Protocol):
 class HasCritic(Protocol):
     """Ships the critic it was trained against."""
 
-    critic: Callable[[Tensor], Tensor]
+    critic: Callable[..., Tensor]
     standardise: Callable[[Tensor], Tensor]
 
 
@@ -170,8 +171,18 @@ def _denoised(model: Denoises, x: Tensor, where: torch.device, seed: int) -> Ten
 
 
 def _criticised(model: HasCritic, x: Tensor, where: torch.device) -> Tensor:
-    """The critic's logit of being real, `(B,)`."""
-    return in_chunks(lambda c: model.critic(model.standardise(c)).flatten(), x, device=where)
+    """The critic's logit of being real, `(B,)`; of pairs with a class that of the likeliest."""
+
+    def judged(rows: Tensor) -> Tensor:
+        rows = model.standardise(rows)
+        if not isinstance(model, TakesClasses):
+            return model.critic(rows).flatten()
+        few = model.classes <= _MOST_CLASSES
+        numbers = range(model.classes) if few else [-1]  # -1: of no known class
+        labels = [torch.full((len(rows),), number, device=rows.device) for number in numbers]
+        return torch.stack([model.critic(rows, each).flatten() for each in labels]).amax(0)
+
+    return in_chunks(judged, x, device=where)
 
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:

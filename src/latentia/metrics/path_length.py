@@ -3,7 +3,8 @@
 Karras et al. 2019 ("A style-based generator architecture"), eq. 2 and 3, with the named features
 of the data in place of LPIPS. Squared distances are in units of the mean squared distance between
 two real rows, so that a way that is straight and even in features, between ends as different as
-two real rows, scores 1; jumps and detours score more.
+two real rows, scores 1; jumps and detours score more. A model that always draws the same has
+paths of length 0: read it next to diversity.
 """
 
 from __future__ import annotations

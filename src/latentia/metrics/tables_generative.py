@@ -8,13 +8,18 @@ from latentia.metrics.lines import (
     Figures,
     Line,
     named_extractor,
-    shown_interval,
     shown_number,
     shown_share,
 )
 
 _MOST_CLASSES = 20
 _WITHIN = ", each within a class"
+
+
+def _with_range(estimate: Figures) -> str:
+    """A share with its interval, e.g. "97.5 % (96.7 to 98.1)"."""
+    low, high = (f"{100 * estimate[end]:.1f}" for end in ("low", "high"))
+    return f"{shown_share(estimate['value'])} ({low} to {high})"
 
 
 def _stacked_modes(facts: Figures) -> Iterator[Line]:
@@ -32,7 +37,7 @@ def _stacked_modes(facts: Figures) -> Iterator[Line]:
 def _per_class(facts: Figures) -> Iterator[Line]:
     what, real = "per_class", "real test data"
     agrees = "a classifier agrees with the class asked for"
-    first, second = (shown_interval(facts[key]) for key in ("agreement", "real_agreement"))
+    first, second = (_with_range(facts[key]) for key in ("agreement", "real_agreement"))
     yield Line(what, agrees, first, second, real)
     worst = facts["classes"][facts["worst"]]
     first, second = (shown_share(worst[key]["value"]) for key in ("agreement", "real_agreement"))
@@ -79,7 +84,7 @@ def _path_length(facts: Figures) -> Iterator[Line]:
 
 def _accuracy_score(facts: Figures) -> Iterator[Line]:
     what, other = "accuracy_score", "trained on as many real rows"
-    first, second = (shown_interval(facts[key]) for key in ("accuracy", "real_accuracy"))
+    first, second = (_with_range(facts[key]) for key in ("accuracy", "real_accuracy"))
     yield Line(
         what, "real test rows right, by a classifier trained on samples", first, second, other
     )
