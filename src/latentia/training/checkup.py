@@ -103,6 +103,8 @@ class Checkups:
             step, progress: where the run stands.
             model: the averaged one, which is what is shipped.
         """
+        if isinstance(self.objective, Judges) and self._bench is None:
+            self._bench = _Bench(self)  # opening the held-out rows comes once, and is not counted
         began = time.perf_counter()
         self._mark = int(progress * MARKS)
         found: dict[str, Any] = {
@@ -110,8 +112,7 @@ class Checkups:
             "progress": round(progress, 6),
             "gradients": self._gradients(),
         }
-        if isinstance(self.objective, Judges):
-            self._bench = self._bench or _Bench(self)
+        if isinstance(self.objective, Judges) and self._bench is not None:
             modules = [model, *(p.modules for p in self.objective.players.values())]
             with as_in_use(modules), torch.no_grad(), autocast(self.device, self.precision):
                 found |= self._bench.look(self.objective, model, step, progress)

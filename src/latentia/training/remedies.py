@@ -97,7 +97,7 @@ def _more_data(about: Settings) -> str | None:
 
 
 _TRIES = {
-    "collapse": (_stable_loss, _equal_rates, _more_penalty, _lower_rates),
+    "collapse": (_stable_loss, _equal_rates, _lower_rates, _more_penalty),
     "critic saturation": (_equal_rates, _more_penalty, _stable_loss, _lower_rates),
     "vanishing gradient": (_gentler_loss, _equal_rates, _more_penalty, _lower_rates),
     "critic overfit": (_augmentation, _more_penalty, _more_data, _smaller),
