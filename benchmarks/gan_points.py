@@ -38,9 +38,14 @@ CHOSEN: dict[str, dict[str, Any]] = {
         "critic_lr": 4e-3,
     },
     "gaussians-25": {
-        "examples": 1_500_000,
+        "examples": 2_500_000,
+        "batch_size": 128,
         "latent": 8,
-        "critic_lr": 2e-3,
+        "width": 96,
+        "gamma": 0.3,
+        "gamma_end": 0.05,
+        "sparse": 4,
+        "lr": 2e-3,
     },
 }
 
