@@ -86,6 +86,8 @@ def rates(rows: list[dict[str, Any]]) -> str:
     seen: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for before, row in pairwise(rows):
         side = int(row["notes"].get("side", 0))
+        if side != before["notes"].get("side", 0):
+            continue
         seen[side][0] += row["examples"] - before["examples"]
         seen[side][1] += row["seconds"] - before["seconds"]
     named = {f"{side}: " if side else "": n / max(s, 1e-9) for side, (n, s) in seen.items()}
