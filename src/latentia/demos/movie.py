@@ -17,7 +17,7 @@ from latentia.errors import UserError
 from latentia.files import write_aside
 
 FRAME_MS, LAST_MS = 110, 4000
-_COLOURS = 32
+_COLOURS = 48
 
 
 def save_gif(frames: Sequence[Image.Image], path: Path) -> None:
@@ -48,7 +48,8 @@ def _palette(frames: Sequence[Image.Image]) -> Image.Image:
 def save_strip(frames: Sequence[Image.Image], path: Path, count: int = 6, columns: int = 3) -> None:
     """Write some of the frames, the first and the last among them, as one PNG."""
     chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
-    save_image(beside(chosen, columns), path)
+    sheet = beside(chosen, columns)
+    save_image(sheet.quantize(_COLOURS, dither=Image.Dither.NONE), path)
 
 
 def beside(frames: Sequence[Image.Image], columns: int | None = None) -> Image.Image:

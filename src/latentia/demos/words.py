@@ -75,8 +75,8 @@ def ending(f: Figures, loss: Loss) -> str:
         )
     if max(f.apart_most / 2, f.best_mean) > EVEN:
         return (
-            f"Nearly a draw: {numbers} {most}; the best answer would be {f.best_mean:.3f} away "
-            "from ½. More steps would bring them closer."
+            f"Nearly a draw: {numbers} {most}. The best answer (D*) would be {f.best_mean:.3f} "
+            "away: what is left are fine shapes, and bridges that a smooth generator cannot cut."
         )
     found = f" All {f.of_modes} heaps are found." if f.of_modes else ""
     return (
