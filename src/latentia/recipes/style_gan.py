@@ -63,8 +63,9 @@ class StyleGANSettings(CommonSettings):
     augment_p: float = Field(
         0.0, ge=0, le=1, description="how often; at the start, where it is adaptive"
     )
+    # 0.6 in the paper; this critic is at 0.8 in the first epoch, when nothing is known by heart yet
     augment_target: float = Field(
-        0.6, gt=-1, lt=1, description="how sure of real pictures the critic may be (adaptive)"
+        0.85, gt=-1, lt=1, description="how sure of real pictures the critic may be (adaptive)"
     )
     conditional: bool = Field(False, description="learn the classes of labelled data")
     lr: float = Field(5e-3, gt=0, description="peak learning rate of the generator")
