@@ -18,6 +18,7 @@ from latentia.recipes import gan
 from latentia.recipes.base import Recipe
 
 SMALL = 16  # pixels to a side of the first pictures, about
+GAMMA = (10.0, 2.0)  # of full pictures: late levels have little time, and their critics win early
 
 
 class ProgressiveGANSettings(gan.GANSettings):
@@ -38,7 +39,10 @@ class ProgressiveGANSettings(gan.GANSettings):
         largest, halvings = max(spec.shape[1:]), 1
         while math.ceil(largest / 2**halvings) > 1.5 * SMALL:
             halvings += 1
-        return {**super().by_data(spec), "start_size": math.ceil(largest / 2**halvings)}
+        chosen = {**super().by_data(spec), "start_size": math.ceil(largest / 2**halvings)}
+        if chosen["penalty"] in ("r1", "r1+r2"):
+            chosen |= {"gamma": GAMMA[0], "gamma_end": GAMMA[1]}
+        return chosen
 
 
 def doublings(spec: DataSpec, settings: ProgressiveGANSettings) -> int:
