@@ -74,7 +74,7 @@ class _Stage:
         self.low, self.high = float(self.x[0]), float(self.x[-1])
         extent = np.array([self.high - self.low])
         self.pulls = list(arrows(film.shots, extent, LONGEST))
-        mapped = len(film.shots[0].noise) > 0
+        mapped, self.turned = len(film.shots[0].noise) > 0, turn(film)
         self.figure, self.drawn = canvas(_WIDTH, _HEIGHT)
         heights = [5, 4, 1.6] if mapped else [5, 4]
         place = {"left": 0.085, "right": 0.985, "top": 0.93, "bottom": 0.08, "hspace": 0.08}
@@ -140,10 +140,19 @@ class _Stage:
         self.arrows.set_offsets(np.c_[fakes, np.full(len(fakes), self.row)])
         self.arrows.set_UVC(pulls, np.zeros(len(fakes)))
         if self.lines is not None:
-            below = noise_places(shot.noise, self.low, self.high)
+            below = noise_places(self.turned * shot.noise, self.low, self.high)
             ends = np.stack([np.c_[below, 0 * below], np.c_[fakes, 0 * fakes + 1]], 1)
             self.lines.set_segments(list(ends))
         return picture(self.drawn)
+
+
+def turn(film: Film) -> float:
+    """−1 where the generator ends up turning the line around, so that its paths need not cross."""
+    last = film.shots[-1]
+    if not len(last.noise):
+        return 1.0
+    rising = float(np.polyfit(last.noise, last.fakes[:, 0], 1)[0]) >= 0
+    return 1.0 if rising else -1.0
 
 
 def noise_places(noise: np.ndarray, low: float, high: float) -> np.ndarray:

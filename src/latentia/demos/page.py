@@ -82,8 +82,8 @@ def packed(film: Film) -> dict[str, Any]:
             "best": (_words if flat else _field)(shot.best),
         }
         frames.append(frame | ({"density": _words(shot.density / top)} if flat else {}))
-    noise = film.shots[0].noise
-    places = (gan_1d.noise_places(noise, 0.0, 1.0)) if flat and len(noise) else None
+    noise = gan_1d.turn(film) * film.shots[0].noise
+    places = gan_1d.noise_places(noise, 0.0, 1.0) if flat and len(noise) else None
     return {
         "dims": scene.dims,
         "side": scene.grid.count,
