@@ -37,8 +37,9 @@ class ImageGenerator(nn.Module):
         classes: how many it can be asked for; 0 for a net without. The class is laid beside the
             noise, and scales and shifts the channels at every resolution.
 
-    Shape: `(B, d) -> (B, C, H, W)`, float32 in (-1, 1); with classes, also labels `(B,)` or
-        weights `(B, classes)`.
+    Shape: `(B, d) -> (B, C, H, W)`, float32, not bounded; with classes, also labels `(B,)` or
+        weights `(B, classes)`. What lies beyond black can be pushed back, where a saturated tanh
+        would pass no gradient: colour pictures were seen to die of it.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class ImageGenerator(nn.Module):
         levels: list[nn.Module] = []
         for here, after in pairwise(channels):
             levels += [_blocks(here, depth), _he(nn.ConvTranspose2d(here, after, 4, 2, 1))]
-        # half the gain: a tanh that starts saturated may never come back
+        # half the gain: pictures that start within the range of levels
         last = _he(nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1), gain=0.5)
         self.levels = nn.Sequential(*levels, _blocks(channels[-1], depth), last)
         if classes:
@@ -75,7 +76,7 @@ class ImageGenerator(nn.Module):
         for i, part in enumerate(self.levels):
             # blocks and convolutions take turns
             x = part(x if e is None or i % 2 else self.modulations[i // 2](x, e))
-        return x[:, :, : self.shape[1], : self.shape[2]].float().tanh()
+        return x[:, :, : self.shape[1], : self.shape[2]].float()
 
 
 class ImageCritic(nn.Module):

@@ -104,7 +104,7 @@ class ProgressiveGenerator(Growing):
         depth: residual blocks per level.
         classes: how many it can be asked for; 0 for a net without.
 
-    Shape: `(B, d) -> (B, C, H, W)`, float32 in (-1, 1), enlarged while it is not grown; with
+    Shape: `(B, d) -> (B, C, H, W)`, float32, not bounded, enlarged while it is not grown; with
         classes, also labels `(B,)` or weights `(B, classes)`.
     """
 
@@ -126,7 +126,7 @@ class ProgressiveGenerator(Growing):
         self.ups = nn.ModuleList(
             _he(nn.ConvTranspose2d(a, b, 4, 2, 1)) for a, b in pairwise(channels)
         )
-        # half the gain: a tanh that starts saturated may never come back
+        # half the gain: pictures that start within the range of levels
         self.exits = nn.ModuleList(
             _he(nn.ConvTranspose2d(c, shape[0], 4, 2, 1), gain=0.5) for c in channels
         )
@@ -156,8 +156,8 @@ class ProgressiveGenerator(Growing):
             h, below = self._level(self.ups[level - 1](h), level, e), h
         x = self.exits[top](h).float()
         if share < 1:
-            x = torch.lerp(doubled(self.exits[top - 1](below).float()), x, share)
-        return x.tanh()
+            return torch.lerp(doubled(self.exits[top - 1](below).float()), x, share)
+        return x
 
     def _level(self, h: Tensor, level: int, e: Tensor | None) -> Tensor:
         features: Tensor = self.blocks[level](h if e is None else self.modulations[level](h, e))
