@@ -295,10 +295,10 @@ def test_the_command_films(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("name", "best"), [("gan-1d", 0.05), ("gan-2d", 0.1)])
-def test_it_ends_in_a_draw(name: str, best: float, seed: int, tmp_path: Path) -> None:
-    """In a plane bridges remain between the heaps, which D* sees and a smooth map cannot cut."""
+@pytest.mark.parametrize("name", KINDS)
+def test_it_ends_in_a_draw(name: str, seed: int, tmp_path: Path) -> None:
+    """Bridges remain between the heaps, which D* sees and a smooth map cannot cut."""
     found = film(KINDS[name], out=tmp_path / "film", frames=10, seed=seed, quiet=True)
     end = found.end
-    assert end.apart_mean < 0.05 and end.apart_most < 0.1 and end.best_mean < best
+    assert end.apart_mean < 0.05 and end.apart_most < 0.1 and end.best_mean < 0.1
     assert end.modes == end.of_modes

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from games import tiny_run, tiny_trainer
+from latentia.data.spec import DataSpec
 from latentia.errors import UserError
 from latentia.game import Batch, Judges, Now, Player
 from latentia.models.generator import Generator
 from latentia.nn.standardise import Standardise
 from latentia.objectives.adversarial import CRITIC_LOSS, Adversarial, Loss
+from latentia.recipes.base import parse_settings
+from latentia.recipes.registry import recipe
 
 CPU = torch.device("cpu")
 
@@ -161,3 +164,11 @@ def test_settings_that_would_do_nothing_are_refused(
     run, _ = tiny_run("gan", "vector", tmp_path, **{"sparse": None, **chosen})
     with pytest.raises(UserError, match=message):
         run.build()
+
+
+def test_pictures_of_many_values_hold_the_critic_back_more() -> None:
+    small, large = (DataSpec("x", "image", (c, 28, 28), 9, "0") for c in (1, 3))
+    kind = recipe("gan").settings
+    assert kind().by_data(small)["gamma"] < kind().by_data(large)["gamma"]
+    assert parse_settings(kind, {"gamma": 1.0}, "gan").resolved(large).known("gamma") == 1.0
+    assert kind(penalty="none").by_data(large)["gamma"] == 0

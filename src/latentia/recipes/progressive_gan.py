@@ -18,7 +18,6 @@ from latentia.recipes import gan
 from latentia.recipes.base import Recipe
 
 SMALL = 16  # pixels to a side of the first pictures, about
-GAMMA = (10.0, 2.0)  # of full pictures: late levels have little time, and their critics win early
 
 
 class ProgressiveGANSettings(gan.GANSettings):
@@ -41,7 +40,8 @@ class ProgressiveGANSettings(gan.GANSettings):
             halvings += 1
         chosen = {**super().by_data(spec), "start_size": math.ceil(largest / 2**halvings)}
         if chosen["penalty"] in ("r1", "r1+r2"):
-            chosen |= {"gamma": GAMMA[0], "gamma_end": GAMMA[1]}
+            # late levels have little time, and their critics win early
+            chosen |= {"gamma": gan.STRONG_GAMMA[0], "gamma_end": gan.STRONG_GAMMA[1]}
         return chosen
 
 
