@@ -233,7 +233,9 @@ class Trainer:
                 return
         self._check_up(progress)
         clock = time.perf_counter()
-        if clock - self._logged >= 1.0 and self._progress() < 1:  # the last step is told at the end
+        # by this process's own clock, since no other waits here; the last step is told at the end
+        over = self.budget.progress(self._seconds(), self.position.examples) >= 1
+        if clock - self._logged >= 1.0 and not over:
             self._log(progress)
         if agree(clock - self._saved, self.device) >= self.course.checkpoint_seconds:
             self._save_if_sound()
