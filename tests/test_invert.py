@@ -175,7 +175,8 @@ def test_an_inverter_makes_a_generator_encode(tmp_path: Path) -> None:
     own = model.decode(seeded_noise(range(6), (4,)))
     found = both.invert(own)
     assert found.errors.mean() < 0.05 * own.var(0).mean()  # its own draws come back
-    assert found.errors.mean() <= found.start_errors.mean()
+    # the search also minds features, so that errors of values may end a little higher
+    assert found.errors.mean() <= 1.1 * found.start_errors.mean()
     with torch.no_grad():  # as the walks call it
         way = interpolate(both, own[:1], own[1:2], 5)
     assert way.shape == (1, 5, 1, 8, 8)

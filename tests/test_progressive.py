@@ -89,7 +89,7 @@ def test_fully_grown_they_are_the_networks_of_the_gan(shape: tuple[int, int, int
 def test_pictures_are_full_at_every_growth(growth: float, shape: tuple[int, int, int]) -> None:
     generator, critic = nets(shape, growth=growth)
     full = generator(noise(4))
-    assert full.shape == (4, *shape) and full.abs().max() < 1
+    assert full.shape == (4, *shape) and full.isfinite().all()
     side = 2 ** (2 - generator.stage()[0])
     rows, columns = shape[1] // side * side, shape[2] // side * side
     cells = full[:, :, :rows, :columns].unfold(2, side, side).unfold(3, side, side)
