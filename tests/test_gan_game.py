@@ -170,5 +170,6 @@ def test_pictures_of_many_values_hold_the_critic_back_more() -> None:
     small, large = (DataSpec("x", "image", (c, 28, 28), 9, "0") for c in (1, 3))
     kind = recipe("gan").settings
     assert kind().by_data(small)["gamma"] < kind().by_data(large)["gamma"]
+    assert kind().by_data(small)["lr"] > kind().by_data(large)["lr"]
     assert parse_settings(kind, {"gamma": 1.0}, "gan").resolved(large).known("gamma") == 1.0
     assert kind(penalty="none").by_data(large)["gamma"] == 0

@@ -113,7 +113,7 @@ class GANSettings(CommonSettings):
         penalty = self.penalty or ("none" if self.spectral_norm else usual)
         chosen = {**super().by_data(spec), "penalty": penalty}
         if spec.kind == "image" and spec.dims > MANY_VALUES:
-            chosen |= {"gamma": STRONG_GAMMA[0], "gamma_end": STRONG_GAMMA[1]}
+            chosen |= {"gamma": STRONG_GAMMA[0], "gamma_end": STRONG_GAMMA[1], "lr": LOW_RATE}
         if penalty == "wgan-gp":
             chosen |= {"gamma": WGAN_GP_WEIGHT, "gamma_end": WGAN_GP_WEIGHT}
         if penalty == "none":
@@ -124,6 +124,7 @@ class GANSettings(CommonSettings):
 WGAN_GP_WEIGHT = 10.0  # Gulrajani et al. (2017), section 4
 MANY_VALUES = 2000  # of a picture, from which on a critic wins early unless it is held back
 STRONG_GAMMA = (10.0, 2.0)
+LOW_RATE = 4e-4  # at 1e-3 such pictures stay chequered (Stacked-MNIST)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class ProgressiveGANSettings(gan.GANSettings):
         while math.ceil(largest / 2**halvings) > 1.5 * SMALL:
             halvings += 1
         chosen = {**super().by_data(spec), "start_size": math.ceil(largest / 2**halvings)}
+        chosen["lr"] = self.BY_KIND["image"]["lr"]  # small pictures bear it
         if chosen["penalty"] in ("r1", "r1+r2"):
             # late levels have little time, and their critics win early
             chosen |= {"gamma": gan.STRONG_GAMMA[0], "gamma_end": gan.STRONG_GAMMA[1]}
