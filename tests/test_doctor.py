@@ -289,7 +289,7 @@ def trained(
 
 def collapse(folder: Path, seed: int) -> Trainer:
     """A critic that hardly learns: the generator runs to where it stands."""
-    chosen = {**SMALL, "lr": 1e-3, "critic_lr": 1e-5}
+    chosen = {**SMALL, "lr": 1e-2, "critic_lr": 1e-5}
     return trained(folder, "digits", seed, chosen, 160)
 
 
