@@ -14,15 +14,15 @@ from latentia.errors import UserError
 from latentia.game import Player
 from latentia.models.generator import ConditionalGenerator, Generator
 from latentia.nn.adversarial_nets import ImageCritic, ImageGenerator, VectorCritic, VectorGenerator
-from latentia.nn.augment import Augment
 from latentia.nn.conditioning import ConditionalCritic, Featured
 from latentia.nn.spectral import normalise_spectrally
 from latentia.nn.standardise import Standardise
 from latentia.objectives.adversarial import Adversarial
-from latentia.recipes.base import CommonSettings, Recipe, refuse_idle
+from latentia.recipes.augmenting import AugmentingSettings, build_augment
+from latentia.recipes.base import Recipe, refuse_idle
 
 
-class GANSettings(CommonSettings):
+class GANSettings(AugmentingSettings):
     """Settings of the family `gan`."""
 
     BY_KIND = {  # noqa: RUF012
@@ -91,15 +91,6 @@ class GANSettings(CommonSettings):
     )
     class_weight: float = Field(
         1.0, ge=0, description="weight of naming the class right, nats (auxiliary and both)"
-    )
-    augment: Literal["none", "fixed", "adaptive"] = Field(
-        "none", description="change pictures before the critic sees them; for small data"
-    )
-    augment_p: float = Field(
-        0.0, ge=0, le=1, description="how often; at the start, where it is adaptive"
-    )
-    augment_target: float = Field(
-        0.6, gt=-1, lt=1, description="how sure of real pictures the critic may be (adaptive)"
     )
     candidates: int = Field(
         2, ge=1, description="each sample is the one of so many that the critic prefers; 1: any"
@@ -247,18 +238,6 @@ def build_objective(
         penalty=settings.known("penalty"),
         augment=augment,
         class_weight=settings.class_weight,
-    )
-
-
-def build_augment(spec: DataSpec, settings: GANSettings) -> Augment | None:
-    """What changes pictures before the critic sees them; None for nothing."""
-    if settings.augment == "none":
-        return None
-    return Augment(
-        spec.shape,
-        mode=settings.augment,
-        p=settings.augment_p,
-        target=settings.augment_target,
     )
 
 

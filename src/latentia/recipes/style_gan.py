@@ -11,16 +11,16 @@ from latentia.data.spec import DataSpec
 from latentia.errors import UserError
 from latentia.game import Player
 from latentia.models.style_generator import ConditionalStyleGenerator, StyleGenerator
-from latentia.nn.augment import Augment
 from latentia.nn.conditioning import ConditionalCritic
 from latentia.nn.style import Mapping, StyleCritic, StyleNet, Synthesis
 from latentia.objectives.style import PathLength, StyleGame
-from latentia.recipes.base import CommonSettings, Recipe, refuse_idle
+from latentia.recipes.augmenting import AugmentingSettings, build_augment
+from latentia.recipes.base import Recipe, refuse_idle
 
 BETAS = (0.0, 0.99)
 
 
-class StyleGANSettings(CommonSettings):
+class StyleGANSettings(AugmentingSettings):
     """Settings of the family `style-gan`."""
 
     BY_KIND = {"image": {"batch_size": 16}}  # noqa: RUF012
@@ -60,9 +60,6 @@ class StyleGANSettings(CommonSettings):
     augment: Literal["none", "fixed", "adaptive"] = Field(
         "adaptive", description="change pictures before the critic sees them; for small data"
     )
-    augment_p: float = Field(
-        0.0, ge=0, le=1, description="how often; at the start, where it is adaptive"
-    )
     # 0.6 in the paper; this critic is at 0.8 in the first epoch, when nothing is known by heart yet
     augment_target: float = Field(
         0.85, gt=-1, lt=1, description="how sure of real pictures the critic may be (adaptive)"
@@ -95,7 +92,11 @@ def build_critic(spec: DataSpec, settings: StyleGANSettings) -> nn.Module:
 def build_objective(model: nn.Module, spec: DataSpec, settings: StyleGANSettings) -> StyleGame:
     """Generator and critic, each with an optimiser of its own."""
     assert isinstance(model, StyleGenerator)
-    critic, augment, path = build_critic(spec, settings), _augment(spec, settings), PathLength()
+    critic, augment, path = (
+        build_critic(spec, settings),
+        build_augment(spec, settings),
+        PathLength(),
+    )
     learns: list[nn.Module] = [model.net, path]
     if isinstance(model, ConditionalStyleGenerator):
         learns.append(model.frequency)
@@ -118,17 +119,6 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: StyleGANSettings
         every=settings.penalty_every,
         penalty=settings.penalty,
         augment=augment,
-    )
-
-
-def _augment(spec: DataSpec, settings: StyleGANSettings) -> Augment | None:
-    if settings.augment == "none":
-        return None
-    return Augment(
-        spec.shape,
-        mode=settings.augment,
-        p=settings.augment_p,
-        target=settings.augment_target,
     )
 
 
