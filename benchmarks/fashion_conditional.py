@@ -1,12 +1,13 @@
 """Fashion-MNIST on demand: does the conditional GAN give the class that was asked for?
 
-python benchmarks/fashion_conditional.py --minutes 45 --out FOLDER [--peers FOLDER]
+python benchmarks/fashion_conditional.py --minutes 45 --out FOLDER [--peers FOLDER [--only NAME]]
 
 Trains `--model gan --set conditional=true` on $LATENTIA_DATA/fashion_mnist (or --data), asks it
 for 1,000 samples of each class, and judges them by a classifier trained on the real training
 pictures: how often it gives the class asked for, and the Fréchet distance of its features over
 10,000 samples next to that of 10,000 real test pictures. With --peers, torchgan's DCGAN and
-torch-mimicry's SNGAN get the same minutes, threads and width, one after the other.
+torch-mimicry's SNGAN get the same threads and width and as many minutes of processor time for
+each thread, so that they lose nothing where others use the machine.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ def main() -> None:
     judge = default_extractor(train, test)
     record: dict[str, Any] = {"ours": ours(args, source, train, test)}
     print(json.dumps(record["ours"]["short"]), flush=True)
-    for name, width in PEERS.items() if args.peers else ():
-        record[name] = peer(name, width, args, train, test, judge)
+    for name in args.only or PEERS if args.peers else ():
+        record[name] = peer(name, PEERS[name], args, train, test, judge)
         print(name, json.dumps(record[name]["fidelity"]), flush=True)
-    path = args.out / "fashion_conditional.json"
+    path = args.out / f"{'-'.join(['fashion_conditional', *args.only])}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(f"All figures: {path}")
 
@@ -59,6 +60,7 @@ def parsed() -> argparse.Namespace:
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     words.add_argument("--peers", type=Path, help="folder of virtual environments, one per peer")
+    words.add_argument("--only", action="append", choices=PEERS, default=[], help="of the peers")
     words.add_argument("--out", type=Path, default=Path("fashion_conditional"))
     args = words.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +102,7 @@ def peer(
     judge: FeatureExtractor,
 ) -> dict[str, Any]:
     """The peer's samples after the same minutes, judged by the same classifier."""
-    pictures, samples = args.out / "pictures.npy", args.out / f"{name}.npy"
+    pictures, samples = args.out / f"{name}-pictures.npy", args.out / f"{name}.npy"
     np.save(pictures, np.asarray(train.values))
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     words = [args.peers.absolute() / name / "bin" / "python", HERE / "peer_gans.py", name]
