@@ -123,10 +123,34 @@ class HasEnergy(Protocol):
 
 @runtime_checkable
 class Translates(Protocol):
-    """Carries data from one domain to another."""
+    """Carries pictures from one domain to another, of any size its `multiple` divides."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the domains it was trained on."""
+        ...
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Those of the domains that it translates to."""
+        ...
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a picture must be multiples of; callers pad by reflection."""
+        ...
+
+    @property
+    def reach(self) -> int | None:
+        """How many pixels around it an output pixel depends on; None: on the whole picture."""
+        ...
 
     def translate(self, x: Tensor, to: str) -> Tensor:
-        """`(B, …) -> (B, …)`."""
+        """`(B, C, H, W) -> (B, C', H, W)`, both in [-1, 1], deterministic.
+
+        Raises:
+            UserError: `to` is none of the targets.
+        """
         ...
 
 

@@ -33,6 +33,9 @@ class DataSpec:
         columns: how a table became vectors (`TableEncoder.to_json`, and the name of the label
             column as `label`); None where it was no table.
         sound: how recordings became images (`LogMel.to_json`); None for pictures.
+        pair: of pairs, whose channels are those of side A and then those of side B:
+            `names` of the sides, `channels` of each, and `made`, how side A was made from
+            side B (as `DataOptions.pairs`), None where both were given; None for other data.
     """
 
     name: str
@@ -47,6 +50,7 @@ class DataSpec:
     pixel_std: float = 0.5
     columns: dict[str, Any] | None = None
     sound: dict[str, Any] | None = None
+    pair: dict[str, Any] | None = None
 
     @property
     def dims(self) -> int:

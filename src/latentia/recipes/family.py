@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from latentia.recipes.base import Recipe
@@ -22,6 +22,8 @@ class Family:
         abilities: what the shipped model can do.
         kinds: data it models.
         module: where its RECIPE is.
+        data: "plain" pictures, recordings or vectors; "pairs" of pictures side by side; or
+            "domains", classes of which every batch shows as many of each.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Family:
     abilities: tuple[str, ...]
     kinds: tuple[str, ...]
     module: str
+    data: Literal["plain", "pairs", "domains"] = "plain"
 
     def recipe(self) -> Recipe:
         """Import the family."""
