@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"maths", "abilities", "game", "data"},
     "explore": {"maths", "abilities", "data", "nn"},
     "metrics": {"maths", "abilities", "data"},
+    "sound": {"nn", "maths", "abilities", "data"},
 }
 MAY_IMPORT["recipes"] = {*MAY_IMPORT} - {"latentia"}
 MAY_IMPORT["run"] = {"recipes", "training", "data"}
@@ -62,6 +63,7 @@ ABOVE = {
     "training",
     "data",
     "abilities",
+    "sound",
 }
 MAY_IMPORT["report"] = ABOVE | {"maths"}
 MAY_IMPORT["cli"] = ABOVE | {"report.write"}

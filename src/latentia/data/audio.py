@@ -14,9 +14,11 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import torch
 
-from latentia.data.images import MAX_FILE_BYTES, Unreadable
+from latentia.data.images import Unreadable
 from latentia.data.mel import LogMel, log_mel, to_levels
 from latentia.data.spec import DataOptions
+from latentia.data.wave_file import Recording as Recording
+from latentia.data.wave_file import find_wave, read_pcm
 from latentia.errors import UserError
 
 WAV = ".wav"
@@ -27,44 +29,8 @@ FRAME_STEP = 16  # networks halve pictures up to four times
 LENGTH_SHARE = 95  # per cent of the recordings that are kept whole
 SILENT = 1e-4  # -80 dB, the noise of 13 bits
 CLIPPED, CLIPS = 0.999, 3
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_FORMS = {
-    (_PCM, 8): "u1",
-    (_PCM, 16): "<i2",
-    (_PCM, 24): "u1",
-    (_PCM, 32): "<i4",
-    (_FLOAT, 32): "<f4",
-    (_FLOAT, 64): "<f8",
-}
+BLOCK = 1 << 18  # samples, half a minute at 8 kHz
 _MARGIN = 64  # samples beyond the cut that the resampling filter may look at
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what writes to a pipe cannot know
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What the first bytes of a recording tell.
-
-    Attributes:
-        rate: samples per second.
-        channels: of it.
-        samples: of each channel.
-        form: of a sample, in words.
-    """
-
-    rate: int
-    channels: int
-    samples: int
-    form: str
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / self.rate
-
-    @property
-    def words(self) -> str:
-        """Form, channels and rate."""
-        channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
-        return f"{self.form}, {channels}, {self.rate:,} Hz"
 
 
 @dataclass(frozen=True)
@@ -134,7 +100,7 @@ def read_header(stream: BinaryIO) -> Recording:
         Unreadable: empty, no recording, of a form unknown here, or damaged.
     """
     with _translated():
-        wave = _riff(stream)
+        wave = find_wave(stream)
         if wave is not None:
             return wave.header
         with _other(stream) as file:
@@ -154,26 +120,49 @@ def decode(stream: BinaryIO, how: LogMel) -> np.ndarray:
     return to_levels(log_mel(torch.from_numpy(wave), how), how)[None].numpy()
 
 
-def read_samples(stream: BinaryIO, seconds: float | None = None) -> tuple[np.ndarray, int]:
+def read_samples(
+    stream: BinaryIO, seconds: float | None = None, start: float = 0.0
+) -> tuple[np.ndarray, int]:
     """float32 `(samples, channels)` in [-1, 1], and the rate.
 
     Args:
-        seconds: how much of the start is needed (a little more is read); None reads all.
+        seconds: how much is needed (a little more is read); None reads all.
+        start: where to begin, seconds.
 
     Raises:
         Unreadable: as `decode`.
     """
     with _translated():
-        wave = _riff(stream)
+        wave = find_wave(stream)
         if wave is not None:
-            found, rate = _pcm(stream, wave, seconds), wave.header.rate
+            rate = wave.header.rate
+            found = read_pcm(stream, wave, round(start * rate), _needed(rate, seconds))
         else:
             with _other(stream) as file:
                 rate = file.samplerate
-                found = file.read(_needed(rate, seconds), dtype="float32", always_2d=True)
-        if not np.isfinite(found).all():
-            raise Unreadable("damaged", "samples that are no numbers")
-        return found, rate
+                file.seek(min(round(start * rate), file.frames))
+                count = _needed(rate, seconds)
+                found = file.read(-1 if count is None else count, "float32", always_2d=True)
+        return _finite(found), rate
+
+
+def blocks(stream: BinaryIO, samples: int = BLOCK) -> Iterator[np.ndarray]:
+    """A recording in pieces of `samples` mono samples, float32; the last one may be shorter.
+
+    Memory is bounded whatever its length.
+
+    Raises:
+        Unreadable: as `decode`.
+    """
+    with _translated():
+        wave = find_wave(stream)
+        if wave is not None:
+            for first in range(0, wave.header.samples, samples):
+                yield _finite(read_pcm(stream, wave, first, samples)).mean(axis=1)
+        else:
+            with _other(stream) as file:
+                while len(part := file.read(samples, "float32", always_2d=True)):
+                    yield _finite(part).mean(axis=1)
 
 
 def oddities(samples: np.ndarray) -> list[str]:
@@ -195,89 +184,14 @@ def resampled(mono: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return np.asarray(resample_poly(mono, wanted // common, rate // common), np.float32)
 
 
-@dataclass(frozen=True)
-class _Wave:
-    """Where the samples of a .wav lie."""
-
-    header: Recording
-    start: int
-    code: int
-    bits: int
+def _needed(rate: int, seconds: float | None) -> int | None:
+    return None if seconds is None else int(np.ceil(seconds * rate)) + _MARGIN
 
 
-def _riff(stream: BinaryIO) -> _Wave | None:
-    """The chunks of a .wav (Microsoft RIFF); None where it is no RIFF or of a packed form."""
-    stream.seek(0, 2)
-    size = stream.tell()
-    stream.seek(0)
-    head = stream.read(12)
-    if not head:
-        raise Unreadable("empty", "no bytes")
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        return None
-    form: tuple[int, int, int, int] | None = None
-    while len(mark := stream.read(8)) == 8:
-        name, length = struct.unpack("<4sI", mark)
-        if name == b"fmt ":
-            form = _form(stream.read(length + length % 2))
-        elif name == b"data":
-            return _placed(form, stream.tell(), length, size)
-        else:
-            stream.seek(length + length % 2, 1)
-    raise Unreadable("truncated", "no samples in it")
-
-
-def _form(chunk: bytes) -> tuple[int, int, int, int]:
-    """Code, channels, rate and bits."""
-    code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
-    if code == _EXTENSIBLE and len(chunk) >= 26:
-        code = struct.unpack_from("<H", chunk, 24)[0]
-    return code, channels, rate, bits
-
-
-def _placed(
-    form: tuple[int, int, int, int] | None, start: int, length: int, size: int
-) -> _Wave | None:
-    if form is None:
-        raise Unreadable("damaged", "samples before their description")
-    code, channels, rate, bits = form
-    if (code, bits) not in _FORMS:
-        return None
-    if not channels or not rate:
-        raise Unreadable("damaged", f"{channels} channels at {rate} Hz")
-    if length in _UNKNOWN_SIZES:
-        length = size - start
-    if length > size - start:
-        raise Unreadable("truncated", f"{size - start:,} of {length:,} bytes of samples")
-    words = f"{bits} bit {'float' if code == _FLOAT else 'PCM'}"
-    samples = length // (channels * bits // 8)
-    if not samples:
-        raise Unreadable("empty", "no samples")
-    return _Wave(Recording(rate, channels, samples, words), start, code, bits)
-
-
-def _pcm(stream: BinaryIO, wave: _Wave, seconds: float | None) -> np.ndarray:
-    head, width = wave.header, wave.bits // 8
-    needed = _needed(head.rate, seconds)
-    count = head.samples if needed < 0 else min(needed, head.samples)
-    if count * head.channels * width > MAX_FILE_BYTES:
-        raise Unreadable("too large", f"{head.seconds:.0f} s")
-    stream.seek(wave.start)
-    raw = np.frombuffer(stream.read(count * head.channels * width), _FORMS[wave.code, wave.bits])
-    if wave.bits == 24:
-        raw = np.concatenate([np.zeros((len(raw) // 3, 1), "u1"), raw.reshape(-1, 3)], 1)
-        raw = raw.view("<i4")[:, 0]
-    table = raw.reshape(-1, head.channels)
-    if wave.code == _FLOAT:
-        return table.astype(np.float32)
-    if wave.bits == 8:
-        return (table.astype(np.float32) - 128) / 128
-    full = 2.0 ** (15 if wave.bits == 16 else 31)
-    return (table / full).astype(np.float32)
-
-
-def _needed(rate: int, seconds: float | None) -> int:
-    return -1 if seconds is None else int(np.ceil(seconds * rate)) + _MARGIN
+def _finite(samples: np.ndarray) -> np.ndarray:
+    if not np.isfinite(samples).all():
+        raise Unreadable("damaged", "samples that are no numbers")
+    return samples
 
 
 def _soundfile() -> Any:

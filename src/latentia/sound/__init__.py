@@ -1,0 +1,1 @@
+"""From spectrograms back to sound: phases, loudness, long recordings, files."""
