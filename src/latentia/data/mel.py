@@ -1,7 +1,7 @@
 """Log-mel spectrograms: recordings as pictures of loudness over time and pitch.
 
-Kept invertible for a vocoder: `LogMel` says rate, window, hop, bands and range, `to_power` undoes
-the levels, and the filters' pseudo-inverse with Griffin and Lim (1984) gives phases later.
+Invertible: `LogMel` says rate, window, hop, bands and range, `to_power` and `power_of` undo the
+levels, and the room `sound` undoes the filters and finds the phases.
 """
 
 from __future__ import annotations
@@ -117,7 +117,17 @@ def to_levels(decibels: Tensor, how: LogMel) -> Tensor:
 
 def to_power(levels: Tensor, how: LogMel) -> Tensor:
     """uint8 pictures `(…, mels, frames)` to power by band, lowest band first; undoes the above."""
-    decibels = (levels.float() / 255 - 1) * -how.floor_db
+    return power_of(levels.float() / 127.5 - 1, how)
+
+
+def to_picture(decibels: Tensor, how: LogMel) -> Tensor:
+    """dB to [-1, 1], as models see them: floor_db is -1, 0 dB is 1."""
+    return decibels / -how.floor_db * 2 + 1
+
+
+def power_of(pictures: Tensor, how: LogMel) -> Tensor:
+    """Pictures `(…, mels, frames)` in [-1, 1] to power by band, lowest band first."""
+    decibels = (pictures.float() - 1) / 2 * -how.floor_db
     return torch.pow(10.0, decibels / 10).flip(-2)
 
 
