@@ -47,6 +47,7 @@ MAY_IMPORT["study"] = {*MAY_IMPORT["fitting"], "fitting", "metrics", "explore", 
 MAY_IMPORT["detection"] = {*MAY_IMPORT["study"], "game", "nn", "models", "objectives"}
 MAY_IMPORT["debiasing"] = {*MAY_IMPORT["study"], "study", "models"}
 MAY_IMPORT["audit"] = {*MAY_IMPORT["study"], "study", "detection"}
+MAY_IMPORT["translating"] = {"abilities", "data", "maths", "run"}
 MAY_IMPORT["demos"] = {*MAY_IMPORT["fitting"], "fitting", "maths", "models", "objectives"}
 MAY_IMPORT["demos"] |= {"game", "report.page"}
 ABOVE = {
@@ -57,6 +58,7 @@ ABOVE = {
     "debiasing",
     "audit",
     "demos",
+    "translating",
     "recipes",
     "explore",
     "metrics",

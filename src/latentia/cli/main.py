@@ -23,6 +23,7 @@ from latentia.cli import (
     latent,
     score,
     study,
+    translate,
     walking,
 )
 from latentia.cli.common import examples, say
@@ -120,6 +121,7 @@ def root(
 fit.register(app)
 explore.register(app)
 walking.register(app)
+translate.register(app)
 app.add_typer(latent.app, name="explore")
 judge.register(app)
 health.register(app)

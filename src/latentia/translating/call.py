@@ -1,0 +1,4 @@
+"""Translation from Python, in one call."""
+
+from __future__ import annotations
+

@@ -1,0 +1,268 @@
+"""One picture, translated and written piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentia.data.images import Unreadable
+from latentia.data.picture_files import Head, Original, output_head
+from latentia.data.picture_writing import write_picture
+from latentia.data.sides import make_side
+from latentia.files import write_aside
+from latentia.translating.job import Job
+from latentia.translating.scale import Plan, bands_of, planned, resampled
+from latentia.translating.spool import Spool
+from latentia.translating.tiling import translated_bands
+
+Told = Callable[[float], None]
+
+_MOST_MADE = 16_000_000  # pixels: what a side is made from is looked at as a whole
+Rows = Callable[[int, int, int, int], np.ndarray]
+"""Rows top to bottom, columns left to right, float32 `(C, h, w)` in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of a picture.
+
+    Attributes:
+        plan: its sizes.
+        notes: what could not be kept.
+        cycle_error: mean absolute difference to the round trip, in levels of 0 to 255; None
+            without one.
+    """
+
+    plan: Plan
+    notes: tuple[str, ...]
+    cycle_error: float | None
+
+
+def translate_original(
+    original: Original,
+    job: Job,
+    out: Path,
+    *,
+    returned: Path | None = None,
+    back: Job | None = None,
+    told: Told = lambda share: None,
+) -> Translation:
+    """Translate a picture and write it, and what comes back from there.
+
+    Args:
+        original: the picture.
+        job: how.
+        out: the file to write.
+        returned: the file for the round trip, with `back`; None makes none.
+        back: the way back.
+        told: hears the share that is done.
+
+    Raises:
+        Unreadable: the picture cannot be translated.
+    """
+    plan = planned(original.head.size, job.trained, job.scale, side=job.size, local=job.local)
+    there = output_head(original.head, plan.out, job.channels[1])
+    notes = [*original.notes]
+    if original.head.alpha and not there.alpha:
+        notes.append(f"{there.format} cannot hold its transparency")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    error = None
+    with ExitStack() as stack:
+        x = _source(original, job, plan)
+        kept: Spool | None = None
+        if returned is not None:
+            kept = stack.enter_context(_spool(out.parent, job.channels[1], plan, there))
+        half = 1.0 if kept is None else 0.5
+        _write(out, there, original, job, plan, x, kept, lambda share: told(half * share))
+        if kept is not None and returned is not None and back is not None:
+            home = output_head(original.head, plan.out, back.channels[1])
+            found = _Difference(x)
+            read = _of_spool(kept, there)
+            _write(
+                returned, home, original, back, plan, read, None,
+                lambda share: told(half + half * share), found,
+            )  # fmt: skip
+            error = found.mean
+    return Translation(plan, tuple(notes), error)
+
+
+class _Difference:
+    """The mean absolute difference between bands and what they should be, in 255 levels."""
+
+    def __init__(self, wanted: Rows) -> None:
+        self._wanted, self._sum, self._count = wanted, 0.0, 0
+
+    def add(self, top: int, band: np.ndarray) -> None:
+        x = self._wanted(top, top + band.shape[1], 0, band.shape[2])
+        self._sum += float(np.abs(x - band).sum(dtype=np.float64))
+        self._count += band.size
+
+    @property
+    def mean(self) -> float:
+        return self._sum / max(self._count, 1) * 127.5
+
+
+def _source(original: Original, job: Job, plan: Plan) -> Rows:
+    """The picture as the model is to see it."""
+    size = original.head.size
+    if job.made is not None:
+        return _made(original, job, plan)
+    if plan.work == size:
+        return lambda *box: original.over(job.background, job.channels[0], box)
+    small = _resized(original, job.background, job.channels[0], plan)
+    return lambda top, bottom, left, right: to_unit(small[:, top:bottom, left:right])
+
+
+def _resized(
+    original: Original, background: tuple[int, int, int], channels: int, plan: Plan
+) -> np.ndarray:
+    """The whole picture at the size it is translated at, levels `(C, h, w)`."""
+    size = original.head.size
+    wide, tall = plan.work
+    whole = np.empty((channels, tall, wide), original.head.dtype)
+
+    def rows(top: int, bottom: int) -> np.ndarray:
+        return original.over(background, channels, (top, bottom, 0, size[0]))
+
+    step = max(1, (1 << 23) * tall // (size[0] * size[1]))  # rows that read eight million pixels
+    for top in range(0, tall, step):
+        bottom = min(top + step, tall)
+        band = resampled(rows, size, plan.work, top, bottom)
+        whole[:, top:bottom] = to_levels(band, whole.dtype.type)
+    return whole
+
+
+def _made(original: Original, job: Job, plan: Plan) -> Rows:
+    """The side that the model starts from, made from the picture."""
+    if plan.work[0] * plan.work[1] > _MOST_MADE:
+        raise Unreadable(
+            "too large", f"to make {job.made} of it at its own size; use --scale fit or --size"
+        )
+    channels = original.head.channels
+    if plan.work == original.head.size:
+        box = (0, plan.work[1], 0, plan.work[0])
+        levels = to_levels(original.over(job.background, channels, box), np.uint8)
+    else:
+        levels = _resized(original, job.background, channels, plan)
+    if levels.dtype == np.uint16:
+        levels = (levels >> 8).astype(np.uint8)
+    if job.channels[0] == 3 and channels == 1:
+        levels = np.repeat(levels, 3, axis=0)
+    side = make_side(levels, str(job.made), job.seed)
+    return lambda top, bottom, left, right: to_unit(side[:, top:bottom, left:right])
+
+
+def _spool(folder: Path, channels: int, plan: Plan, head: Head) -> Spool:
+    return Spool(folder, channels, plan.work[0], head.dtype)
+
+
+def _of_spool(kept: Spool, head: Head) -> Rows:
+    return lambda top, bottom, left, right: to_unit(kept.read(top, bottom)[..., left:right])
+
+
+def _write(
+    out: Path,
+    head: Head,
+    original: Original,
+    job: Job,
+    plan: Plan,
+    x: Rows,
+    kept: Spool | None,
+    told: Told,
+    found: _Difference | None = None,
+) -> None:
+    """Translate what `x` gives, and write it in the size and with the opacity of the original."""
+    bands = _translated(job, plan, x, head, told)
+
+    def seen() -> Iterator[np.ndarray]:
+        for top, band in bands:
+            if kept is not None:
+                kept.write(to_levels(band, head.dtype))
+            if found is not None:
+                found.add(top, band)
+            yield band
+
+    finished = seen() if plan.work == plan.out else _brought_back(seen(), original, job, plan, x)
+    levels = _with_alpha((to_levels(band, head.dtype) for band in finished), original, head)
+    write_aside(out, lambda aside: write_picture(aside, head, levels))
+
+
+def _translated(
+    job: Job, plan: Plan, x: Rows, head: Head, told: Told
+) -> Iterator[tuple[int, np.ndarray]]:
+    def read(*box: int) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(x(*box)))[None]  # type: ignore[call-arg]
+
+    wide, tall = plan.work
+    bands = translated_bands(
+        job.model,
+        read,
+        tall,
+        wide,
+        job.to,
+        channels=job.channels[0],
+        side=job.side,
+        least=job.least,
+        precision=job.precision if head.depth == 8 else torch.float32,
+        told=told,
+    )
+    for top, band in bands:
+        yield top, band[0].numpy()
+
+
+def _brought_back(
+    bands: Iterator[np.ndarray], original: Original, job: Job, plan: Plan, x: Rows
+) -> Iterator[np.ndarray]:
+    """The translation in the size of the original; finer detail is the original's own."""
+    y = np.concatenate(list(bands), 1)
+    wide, tall = plan.work
+    finer = job.detail and wide < plan.out[0]
+    change = y - x(0, tall, 0, wide) if finer else y
+    for top, bottom in bands_of(plan.out[1], plan.out[0]):
+        band = resampled(lambda a, b: change[:, a:b], plan.work, plan.out, top, bottom)
+        if finer:
+            box = (top, bottom, 0, plan.out[0])
+            band = band + original.over(job.background, job.channels[0], box)
+        yield band
+
+
+def _with_alpha(
+    bands: Iterator[np.ndarray], original: Original, head: Head
+) -> Iterator[np.ndarray]:
+    """Bands with the opacity of the original below their colours."""
+    top, size = 0, original.head.size
+
+    def rows(first: int, last: int) -> np.ndarray:
+        return original.alpha(first, last).astype(np.float32)
+
+    for band in bands:
+        if not head.alpha:
+            yield band
+            continue
+        bottom = top + band.shape[1]
+        if head.size == size:
+            opaque = rows(top, bottom)
+        else:
+            opaque = resampled(rows, size, head.size, top, bottom)
+        full = np.iinfo(original.head.dtype).max
+        yield np.concatenate([band, to_levels(opaque / full * 2 - 1, head.dtype)])
+        top = bottom
+
+
+def to_unit(levels: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 to float32 in [-1, 1]."""
+    return levels.astype(np.float32) * np.float32(2 / np.iinfo(levels.dtype).max) - 1
+
+
+def to_levels(x: np.ndarray, dtype: type) -> np.ndarray:
+    """Floats in [-1, 1] to the nearest level."""
+    full = np.iinfo(dtype).max
+    return np.clip(np.rint((x.astype(np.float32) + 1) * np.float32(full / 2)), 0, full).astype(
+        dtype
+    )
