@@ -28,6 +28,7 @@ from latentia.recipes.base import parse_settings
 from latentia.recipes.exposure import exposed
 from latentia.recipes.registry import family as family_named
 from latentia.recipes.registry import recipe
+from latentia.recipes.sides import require_fit
 from latentia.run import (
     PREVIEWS,
     RECIPE_FILE,
@@ -143,8 +144,7 @@ def plan(
     options = settings.options()
     announce = None if quiet else say
     dataset = open_data(data, split="train", options=options, strict=strict, announce=announce)
-    if dataset.spec.kind not in facts.kinds:
-        raise UserError(f"The family '{model}' does not model data of kind {dataset.spec.kind}.")
+    require_fit(dataset, facts)
     if len(dataset) < 2:
         raise UserError(f"{dataset.spec.name} has {len(dataset)} examples to train on: too few.")
     source = describe_source(data)
@@ -256,7 +256,15 @@ def build_trainer(
     weights = run.weights()
     if weights is not None:
         _require_weighable(run, objective)
-    stream = Stream(dataset, batch_size, run.seed, str(device), flip=settings.flip, weights=weights)
+    stream = Stream(
+        dataset,
+        batch_size,
+        run.seed,
+        str(device),
+        flip=settings.flip,
+        weights=weights,
+        by_class=family_named(run.family).data == "domains",
+    )
     checkups = None
     if rank == 0:  # it asks nothing of the other processes
         checkups = Checkups(

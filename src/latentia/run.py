@@ -15,7 +15,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from latentia.data.join import JOINT, sources_of
 from latentia.data.open import open_data
 from latentia.data.spec import DataOptions, Dataset, DataSpec
 from latentia.errors import UserError
@@ -96,7 +97,7 @@ class Run:
                 family=facts["family"],
                 settings=settings.resolved(spec),
                 spec=spec,
-                options=DataOptions(**facts["options"]),
+                options=DataOptions.from_json(facts["options"]),
                 source=facts["source"],
                 seed=facts["seed"],
                 budget=Budget(**facts["budget"]),
@@ -120,7 +121,7 @@ class Run:
             "family": self.family,
             "settings": self.settings.model_dump(mode="json"),
             "spec": self.spec.to_json(),
-            "options": asdict(self.options),
+            "options": self.options.to_json(),
             "source": self.source,
             "seed": self.seed,
             "budget": self.budget.to_json(),
@@ -273,10 +274,12 @@ def free_folder(family: str, source: str) -> Path:
 
 def describe_source(data: str | Path | np.ndarray | Dataset) -> str:
     """What `recipe.json` calls the data: a resolvable path or name, or "" for arrays."""
-    if isinstance(data, (str, Path)):
-        path = Path(data).expanduser()
-        return str(path.resolve()) if path.exists() else str(data)
-    return ""
+    if not isinstance(data, (str, Path)):
+        return ""
+    return JOINT.join(
+        str(path.resolve()) if (path := Path(part).expanduser()).exists() else part
+        for part in sources_of(str(data))
+    )
 
 
 def say(text: str) -> None:

@@ -69,6 +69,20 @@ def attributes_of(data: Dataset, table: str | Path | None = None) -> Attributes:
     return Attributes(tuple(found), np.stack(list(found.values()), 1))
 
 
+def asked_of(columns: Columns, name: str) -> np.ndarray:
+    """Which rows have the attribute of that name, bool `(N,)`; named as in `attributes_of`.
+
+    Raises:
+        UserError: no such attribute.
+    """
+    found: dict[str, np.ndarray] = {}
+    for column, values in columns.values.items():
+        found |= _asked(column, values, columns)
+    if name not in found:
+        raise UserError(f"There is no attribute {name!r}; {nearest(name, found)}")
+    return found[name]
+
+
 def _own(data: Dataset) -> Columns:
     """Classes (column name ""), and factors that do not repeat them."""
     values: dict[str, np.ndarray] = {}

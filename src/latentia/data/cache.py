@@ -24,6 +24,7 @@ from latentia.data.images import (
     Header,
     Target,
     Unreadable,
+    choose_target,
     decode,
     parse_colour,
     quiet_pillow,
@@ -32,11 +33,11 @@ from latentia.data.images import (
 from latentia.data.pile import Picture, Pile
 from latentia.data.source import RowHash, Source, held_out
 from latentia.data.spec import DataOptions, DataSpec
+from latentia.data.windows import windowed
 from latentia.errors import UserError
 from latentia.files import read_json, write_json
 
 MOST_UNREADABLE = 0.05
-DEFAULT_SIDE = 64
 _VERSION = 1
 _SPARE_BYTES = 1 << 28
 _PARTS = ("train", "val", "test")
@@ -61,10 +62,18 @@ class Reader(Protocol):
 
     @property
     def noun(self) -> str: ...
-    def header(self, stream: BinaryIO) -> Any: ...
+    @property
+    def header(self) -> Callable[..., Any]:
+        """Of the streams of one example to its header."""
+        ...
+
     def target(self, headers: Sequence[Any], options: DataOptions) -> Any: ...
     def shape(self, target: Any) -> tuple[int, int, int]: ...
-    def pixels(self, stream: BinaryIO, target: Any) -> np.ndarray: ...
+    @property
+    def pixels(self) -> Callable[..., np.ndarray]:
+        """Of the streams of one example, and the target, to its row."""
+        ...
+
     def facts(self, target: Any) -> dict[str, Any]: ...
     def describe(self, target: Any) -> str: ...
 
@@ -96,6 +105,8 @@ class Pictures:
 
 def reader_of(pile: Pile, like: DataSpec | None = None) -> Reader:
     """How a pile is read; recordings as those of a run, if one is given."""
+    if pile.pair is not None:
+        return pile.pair
     return Recordings(None if like is None else like.sound) if pile.sound else Pictures()
 
 
@@ -126,6 +137,8 @@ def open_pile(
     reader = reader_of(pile, like)
     if pile.sound:
         require_readers(pile.name, [picture.name for picture in pile.pictures])
+    if options.window is not None:
+        pile = windowed(pile, options.window, options.seed)
     folder = (cache_dir or default_cache_dir()) / "images" / _key(pile, options, reader)
     cached = _load(folder)
     if cached is None:
@@ -135,17 +148,30 @@ def open_pile(
             raise UserError(f"The cache {folder} was changed while it was written; try again.")
     facts, values = cached
     _require_readable(pile, reader, facts["skipped"], strict)
+    labels, classes = _ordered(facts, pile.order)
     return Source(
         name=pile.name,
         values=values,
-        labels=None if facts["labels"] is None else np.array(facts["labels"], np.int64),
-        classes=tuple(facts["classes"]),
+        labels=labels,
+        classes=classes,
         names=facts["names"],
         skipped=tuple((name, reason) for name, reason in facts["skipped"]),
         parts={part: slice(*ends) for part, ends in facts["parts"].items()},
         hashes=facts["hashes"],
         sound=facts.get("sound"),
+        pair=facts.get("pair"),
     )
+
+
+def _ordered(
+    facts: dict[str, Any], order: tuple[str, ...]
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Labels and classes of a cache entry; the classes in this order, or by name without one."""
+    known = tuple(facts["classes"])
+    if facts["labels"] is None:
+        return None, known
+    places = np.array([order.index(c) if order else k for k, c in enumerate(known)], np.int64)
+    return places[np.array(facts["labels"], np.int64)], order or known
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -164,8 +190,8 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 def header_of(pile: Pile, i: int) -> Any:
     """The header of picture i (a `Header` or a `Recording`), or an `Unreadable` that says why."""
     try:
-        with pile.open(i) as stream:
-            return reader_of(pile).header(stream)
+        with pile.streams(i) as streams:
+            return reader_of(pile).header(*streams)
     except Unreadable as error:
         return error
     except Exception as error:  # a broken zip member or a lost disk is one more unreadable file
@@ -175,27 +201,12 @@ def header_of(pile: Pile, i: int) -> Any:
 def pixels_of(pile: Pile, i: int, target: Any) -> np.ndarray | Unreadable:
     """The pixels of picture i, or why there are none; `target` as its reader chose it."""
     try:
-        with pile.open(i) as stream:
-            return reader_of(pile).pixels(stream, target)
+        with pile.streams(i) as streams:
+            return reader_of(pile).pixels(*streams, target)
     except Unreadable as error:
         return error
     except Exception as error:
         return Unreadable("damaged", str(error))
-
-
-def choose_target(headers: Sequence[Header], options: DataOptions) -> Target:
-    """The common shape of all pictures: by the options, else by what they have in common."""
-    background = parse_colour(options.background)
-    sizes = {header.size for header in headers}
-    if options.size is not None:
-        width = height = options.size
-    elif len(sizes) == 1:
-        width, height = next(iter(sizes))
-    else:
-        width = height = DEFAULT_SIDE
-    plain = len(set(background)) == 1
-    grey = all(h.grey and (plain or not h.alpha) for h in headers)
-    return Target(height, width, options.channels or (1 if grey else 3), background)
 
 
 @dataclass
@@ -221,7 +232,7 @@ def _build(
     with quiet_pillow():
         headers = list(in_order(lambda i: header_of(pile, i), range(len(pile.pictures))))
         broken = {i: str(h) for i, h in enumerate(headers) if isinstance(h, Unreadable)}
-        listed = [(pile.pictures[i].name, reason) for i, reason in broken.items()]
+        listed = [*pile.left_out, *((pile.pictures[i].name, why) for i, why in broken.items())]
         _require_readable(pile, reader, listed, strict)
         target = reader.target([h for h in headers if not isinstance(h, Unreadable)], options)
         shape, n = reader.shape(target), len(headers) - len(broken)
@@ -274,7 +285,8 @@ def _decode_all(
     shape: tuple[int, int, int],
     seed: int,
 ) -> _Written:
-    written = _Written(skipped=[(pile.pictures[i].name, reason) for i, reason in broken.items()])
+    lost = [(pile.pictures[i].name, reason) for i, reason in broken.items()]
+    written = _Written(skipped=[*pile.left_out, *lost])
     whole, n = RowHash(shape), 0
     with path.open("wb") as file:
         for part, order in arranged(pile.pictures, seed).items():
@@ -340,7 +352,7 @@ def _load(folder: Path) -> tuple[dict[str, Any], np.ndarray] | None:
 def _require_readable(
     pile: Pile, reader: Reader, skipped: Sequence[Sequence[str]], strict: bool
 ) -> None:
-    bad, n = len(skipped), len(pile.pictures)
+    bad, n = len(skipped), len(pile.pictures) + len(pile.left_out)
     if not bad or (bad < n and not strict and bad <= MOST_UNREADABLE * n):
         return
     some = "; ".join(f"{name} ({reason})" for name, reason in skipped[:3])
@@ -355,8 +367,11 @@ def _key(pile: Pile, options: DataOptions, reader: Reader) -> str:
     digest = hashlib.sha256(f"latentia image cache {_VERSION}".encode())
     chosen = (options.size, options.channels, options.background, options.seed)
     digest.update(repr(chosen).encode())
-    if pile.sound:
+    if pile.sound or pile.pair is not None:
         digest.update(repr(reader).encode())
+    if pile.left_out or pile.order:  # what the names of the files alone do not tell
+        told = (pile.left_out, pile.order, [p.label for p in pile.pictures])
+        digest.update(repr(told).encode())
     for picture in pile.pictures:
         digest.update(f"\n{picture.name}\0{picture.stamp}\0{picture.part}".encode())
     return digest.hexdigest()[:32]

@@ -12,15 +12,15 @@ from typing import Any, Literal
 import numpy as np
 
 from latentia.data.audio import Recording, oddities, read_samples, require_readers
-from latentia.data.cache import (
+from latentia.data.cache import MOST_UNREADABLE, arranged, header_of, in_order, pixels_of
+from latentia.data.images import (
     DEFAULT_SIDE,
-    MOST_UNREADABLE,
-    arranged,
-    header_of,
-    in_order,
-    pixels_of,
+    Header,
+    Target,
+    Unreadable,
+    parse_colour,
+    quiet_pillow,
 )
-from latentia.data.images import Header, Target, Unreadable, parse_colour, quiet_pillow
 from latentia.data.open import find
 from latentia.data.pictures import save_grid
 from latentia.data.pile import Pile

@@ -6,7 +6,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
+from latentia.data.spec import DataOptions
 from latentia.errors import UserError
 
 SUFFIXES = frozenset(
@@ -25,14 +26,17 @@ SUFFIXES = frozenset(
         "jp2 j2k pcx sgi heic heif",
     )
 )
+DEFAULT_SIDE = 64
 MAX_PIXELS = 100_000_000
 MAX_FILE_BYTES = 1 << 28
 _ORIENTATION = 0x0112
-_GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
-_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
-Fault = Literal["empty", "not an image", "not a recording", "truncated", "damaged", "too large"]
+Fault = Literal[
+    "empty", "not an image", "not a recording", "truncated", "damaged", "too large", "no pair"
+]
 
 
 class Unreadable(Exception):
@@ -106,8 +110,8 @@ def read_header(stream: BinaryIO) -> Header:
     Raises:
         Unreadable: empty, no image, damaged, or over `MAX_PIXELS`.
     """
-    with _translated():
-        image = _opened(stream)
+    with as_unreadable():
+        image = open_lazily(stream)
         # the base class: the override for PNG decodes everything to find EXIF behind the pixels
         exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
         orientation = int(exif.get(_ORIENTATION, 1) or 1)
@@ -115,9 +119,9 @@ def read_header(stream: BinaryIO) -> Header:
         return Header(
             size=(height, width) if orientation in (5, 6, 7, 8) else (width, height),
             mode=image.mode,
-            grey=image.mode in _GREY_MODES or _grey_palette(image),
-            alpha=image.mode in _ALPHA_MODES or image.has_transparency_data,
-            deep=image.mode in _DEEP_MODES or _stored_deep(image),
+            grey=image.mode in GREY_MODES or _grey_palette(image),
+            alpha=image.mode in ALPHA_MODES or image.has_transparency_data,
+            deep=image.mode in DEEP_MODES or stored_deep(image),
             turned=orientation in range(2, 9),
         )
 
@@ -131,13 +135,27 @@ def decode(stream: BinaryIO, target: Target) -> np.ndarray:
     Raises:
         Unreadable: as `read_header`, or the pixels are cut short.
     """
-    with _translated():
-        image = _opened(stream)
+    with as_unreadable():
         # a JPEG decodes at half, quarter or eighth size for free; twice the target stays sharp
-        reach = 2 * max(target.height, target.width)
-        image.draft(None, (reach, reach))  # type: ignore[arg-type]
-        image = _flat(ImageOps.exif_transpose(image), target.background)
-        return fit(image, target)
+        return fit(
+            _upright(stream, target.background, 2 * max(target.height, target.width)), target
+        )
+
+
+def decode_halves(stream: BinaryIO, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """The left and the right half of a picture as pictures of their own, uint8 `(C, H, W)` each.
+
+    They are cut apart before anything is resized, so that nothing bleeds from one into the other.
+
+    Raises:
+        Unreadable: as `decode`.
+    """
+    with as_unreadable():
+        whole = _upright(stream, target.background, 4 * max(target.height, target.width))
+        half = whole.width // 2
+        left = whole.crop((0, 0, half, whole.height))
+        right = whole.crop((whole.width - half, 0, whole.width, whole.height))
+        return fit(left, target), fit(right, target)
 
 
 def fit(image: Image.Image, target: Target) -> np.ndarray:
@@ -148,20 +166,50 @@ def fit(image: Image.Image, target: Target) -> np.ndarray:
     return pixels[None] if target.channels == 1 else pixels.transpose(2, 0, 1)
 
 
-def _opened(stream: BinaryIO) -> Image.Image:
-    """The picture with nothing decoded, refused by its header where it would fill memory."""
+def choose_target(headers: Sequence[Header], options: DataOptions) -> Target:
+    """The common shape of all pictures: by the options, else by what they have in common."""
+    background = parse_colour(options.background)
+    sizes = {header.size for header in headers}
+    if options.size is not None:
+        width = height = options.size
+    elif len(sizes) == 1:
+        width, height = next(iter(sizes))
+    else:
+        width = height = DEFAULT_SIDE
+    plain = len(set(background)) == 1
+    grey = all(h.grey and (plain or not h.alpha) for h in headers)
+    return Target(height, width, options.channels or (1 if grey else 3), background)
+
+
+def _upright(stream: BinaryIO, background: tuple[int, int, int], reach: int) -> Image.Image:
+    """The whole picture, grey or RGB; of a large JPEG one that is at least `reach` wide or high."""
+    image = open_lazily(stream)
+    image.draft(None, (reach, reach))  # type: ignore[arg-type]
+    return _flat(ImageOps.exif_transpose(image), background)
+
+
+def open_lazily(stream: BinaryIO, most: int = MAX_PIXELS) -> Image.Image:
+    """The picture with nothing decoded.
+
+    Args:
+        stream: the file.
+        most: pixels; a header that claims more is not believed.
+
+    Raises:
+        Unreadable: no bytes, or too many pixels; whatever else Pillow raises, see `as_unreadable`.
+    """
     if stream.read(1) == b"":
         raise Unreadable("empty", "no bytes")
     stream.seek(0)
     image = Image.open(stream)
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    if width * height > most:
         raise Unreadable("too large", f"{width} x {height} pixels, a decompression bomb?")
     return image
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def as_unreadable() -> Iterator[None]:
     """Turn whatever a decoder throws at broken bytes into `Unreadable`."""
     try:
         yield
@@ -182,9 +230,9 @@ def _translated() -> Iterator[None]:
 
 def _flat(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     """Grey or RGB, 8 bits, nothing transparent."""
-    if image.mode in _DEEP_MODES:
+    if image.mode in DEEP_MODES:
         return Image.fromarray(_to_8_bits(np.asarray(image)))
-    if image.mode in _ALPHA_MODES or image.has_transparency_data:
+    if image.mode in ALPHA_MODES or image.has_transparency_data:
         # the transparency of "La" and "RGBa" is premultiplied; both convert by way of their own
         whole = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
         above = (image.convert(whole) if whole else image).convert("RGBA")
@@ -209,7 +257,7 @@ def _grey_palette(image: Image.Image) -> bool:
     return bool((palette == palette[:, :1]).all())
 
 
-def _stored_deep(image: Image.Image) -> bool:
+def stored_deep(image: Image.Image) -> bool:
     """True for colour files of 16 bits, which Pillow hands out with 8."""
     tiles = getattr(image, "tile", ())
     return any(";16" in str(argument) for tile in tiles for argument in tile[3:])

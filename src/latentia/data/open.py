@@ -12,7 +12,10 @@ import numpy as np
 
 from latentia.data.arrays import from_arrays, is_idx_file, is_idx_folder, open_array_file, open_idx
 from latentia.data.cache import open_pile
+from latentia.data.domains import of_domains
 from latentia.data.images import Target, fit
+from latentia.data.join import as_pile, joined, sources_of
+from latentia.data.pairs import paired
 from latentia.data.pictures import to_image
 from latentia.data.pile import Pile, list_folder, list_zip
 from latentia.data.source import Source, Split, finish
@@ -43,8 +46,8 @@ def open_data(
             `gaussians-25[:N]`, `-8`, `-1d`), an IDX file or folder (MNIST layout), an .npz
             or .npy file, a folder or zip of images (sub-folders are classes; train/ and test/ are
             splits), a folder or zip of recordings (likewise; seen as log-mel spectrograms), a
-            table (.csv, .tsv, .parquet), `hf:owner/name`, an array, or a data set, which is
-            returned as it is.
+            table (.csv, .tsv, .parquet), `hf:owner/name`, an array, several of these joined by
+            " + ", each a class, or a data set, which is returned as it is.
         split: "train", "test" or "all". A source with a test split of its own uses it; of others
             a seeded tenth is held out. "all" is in the source's order, but that of image folders
             is train, then test.
@@ -90,22 +93,34 @@ def find(
     if like is not None and isinstance(found, Pile) and found.sound != (like.sound is not None):
         what = "recordings" if found.sound else "pictures"
         raise UserError(f"{found.name} holds {what}, but the run was trained on others.")
-    return found
+    if options.domains is not None:
+        found = of_domains(found, options)
+    if options.pairs is not None:
+        found = paired(found if isinstance(found, Pile) else as_pile(found), options)
+    return found if isinstance(found, Pile) else fitted(found, options)
 
 
 def _found(
     source: str | Path | np.ndarray, options: DataOptions, like: DataSpec | None
 ) -> Source | Pile:
+    names = [] if isinstance(source, np.ndarray) else sources_of(str(source))
+    if len(names) > 1:
+        return joined(str(source), [(name, _one(name, options, like)) for name in names])
+    return _one(source, options, like)
+
+
+def _one(
+    source: str | Path | np.ndarray, options: DataOptions, like: DataSpec | None
+) -> Source | Pile:
     if isinstance(source, np.ndarray):
-        return fitted(from_arrays("array", source), options)
+        return from_arrays("array", source)
     called = _CALL.fullmatch(str(source))
     if called and called["name"] in BUILT_IN:
         return replace(_built_in(called, options), name=called[0])
     path = Path(str(source)).expanduser()
     if path.is_file() and is_table_file(path):
         return open_table(path, str(source), options, like)
-    found = _at_path(str(source))
-    return fitted(found, options) if isinstance(found, Source) else found
+    return _at_path(str(source))
 
 
 def _built_in(called: re.Match[str], options: DataOptions) -> Source:
@@ -115,7 +130,7 @@ def _built_in(called: re.Match[str], options: DataOptions) -> Source:
     if called["n"] and n < 2:
         raise UserError(f"{called[0]!r} asks for {n} rows; ask for at least 2.")
     if name == "digits":
-        return fitted(_digits(), options)
+        return _digits()
     if name == "sprites":
         from latentia.data.sprites import open_sprites
 

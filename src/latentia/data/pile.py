@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from latentia.data.audio import SUFFIXES as SOUNDS
 from latentia.data.images import MAX_FILE_BYTES, SUFFIXES, Unreadable
+from latentia.data.pair_reader import PairReader
 from latentia.errors import UserError
 
 _PART = re.compile(r"(train|val|test)(?:ing|id|idation)?([A-Z])?")
@@ -46,6 +48,10 @@ class Pile:
         open: the bytes of picture i; raises `Unreadable` or OSError.
         others: files that do not claim to be pictures.
         sound: the "pictures" are recordings, to be read as log-mel spectrograms.
+        pair: how each becomes a pair, where pairs are wanted.
+        second: where sides lie in files of their own, the bytes of the other side of picture i.
+        left_out: files that are no example though they could be, as (name, reason).
+        order: of the classes, where it is not that of their names.
     """
 
     name: str
@@ -53,6 +59,27 @@ class Pile:
     open: Callable[[int], BinaryIO]
     others: tuple[str, ...] = ()
     sound: bool = False
+    pair: PairReader | None = None
+    second: Callable[[int], BinaryIO] | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
+    order: tuple[str, ...] = ()
+
+    @contextmanager
+    def streams(self, i: int) -> Iterator[tuple[BinaryIO, ...]]:
+        """The opened file of picture i, or both of its files."""
+        with ExitStack() as stack:
+            both = (self.open,) if self.second is None else (self.open, self.second)
+            yield tuple(stack.enter_context(opened(i)) for opened in both)
+
+    def picked(self, index: Sequence[int], pictures: Sequence[Picture]) -> Pile:
+        """The chosen pictures, in this order and described anew."""
+        opened, second, at = self.open, self.second, list(index)
+        return replace(
+            self,
+            pictures=tuple(pictures),
+            open=lambda i: opened(at[i]),
+            second=None if second is None else lambda i: second(at[i]),
+        )
 
 
 def list_folder(path: Path, name: str) -> Pile:
@@ -111,17 +138,27 @@ def place(names: Sequence[str]) -> list[tuple[str, str | None]]:
     """
     folders = _below_common([PurePosixPath(name).parts[:-1] for name in names])
     parts, letters = [""] * len(names), [""] * len(names)
-    found = [_PART.fullmatch(f[0].lower()[:1] + f[0][1:]) if f else None for f in folders]
-    heads = {match[1] if match else "" for match in found}
+    found = [part_of(f[0]) if f else ("", "") for f in folders]
+    heads = {part for part, _ in found}
     if heads in ({"train", "test"}, {"train", "val"}, {"train", "val", "test"}):
         rename = {"val": "val" if "test" in heads else "test"}
-        parts = [rename.get(m[1], m[1]) for m in found if m]
-        letters = [m[2] or "" for m in found if m]
+        parts = [rename.get(part, part) for part, _ in found]
+        letters = [letter for _, letter in found]
         folders = _below_common([f[1:] for f in folders])
     labels = letters if all(letters) else [f[0] if f else "" for f in folders]
     if not all(labels) or len(set(labels)) < 2:
         return [(part, None) for part in parts]
     return list(zip(parts, labels, strict=True))
+
+
+def part_of(folder: str) -> tuple[str, str]:
+    """Split and class that a folder's name tells, "" where it tells none.
+
+    >>> part_of("trainA"), part_of("Testing"), part_of("cats")
+    (('train', 'A'), ('test', ''), ('', ''))
+    """
+    found = _PART.fullmatch(folder.lower()[:1] + folder[1:])
+    return (found[1], found[2] or "") if found else ("", "")
 
 
 def _sorted_out(

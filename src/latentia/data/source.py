@@ -35,7 +35,7 @@ class Source:
         parts: rows of the native splits by name ("train", "test", perhaps "val"); empty where
             the source has none and a tenth is held out.
         hashes: content hashes already known, by split.
-        columns, sound: as in `DataSpec`.
+        columns, sound, pair: as in `DataSpec`.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Source:
     hashes: dict[str, str] = field(default_factory=dict)
     columns: dict[str, Any] | None = None
     sound: dict[str, Any] | None = None
+    pair: dict[str, Any] | None = None
 
 
 def held_out(n: int, seed: int) -> dict[str, Part]:
@@ -93,6 +94,7 @@ def finish(source: Source, split: Split, options: DataOptions) -> Dataset:
         classes=source.classes,
         columns=source.columns,
         sound=source.sound,
+        pair=source.pair,
         **(_pixel_moments(values) if image else _moments(source.values[parts["train"]])),
     )
     pick = _Picker(rows, keep, len(source.values))

@@ -14,6 +14,8 @@ from latentia.game import Batch
 from latentia.game import to_unit as to_unit
 
 Binarize = Literal["none", "static"]
+Made = Literal["edges", "grey", "low-resolution", "masked"]
+Pairs = Literal["auto", "side-by-side", "folders", "edges", "grey", "low-resolution", "masked"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,16 @@ class DataOptions:
         seed: of generated data (toy densities, sprites) and of the held-out split.
         label: the column of a table that holds the class; None takes one that is called label,
             labels, class, classes, target, targets or y, if there is one.
+        pairs: two pictures a row: found by looking ("auto"), both in one file ("side-by-side"), in
+            two folders under the same names ("folders"), or side A made from the picture; None
+            for single pictures.
+        domains: the two classes that are wanted, in this order; empty: the two there are; None
+            for data of any classes.
+        split: attributes that decide the domain instead of classes: one (those with it and those
+            without), or two (those with exactly one of them).
+        attributes: CSV of the attributes of each file; None takes known factors.
+        window: seconds; recordings are brought to one loudness, and longer ones give several
+            overlapping windows. None cuts them to the common length.
     """
 
     size: int | None = None
@@ -92,6 +104,21 @@ class DataOptions:
     limit: int | None = None
     seed: int = 0
     label: str | None = None
+    pairs: Pairs | None = None
+    domains: tuple[str, ...] | None = None
+    split: tuple[str, ...] = ()
+    attributes: str | None = None
+    window: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Self:
+        tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()
+        }
+        return cls(**tuples)
 
 
 @dataclass(frozen=True)

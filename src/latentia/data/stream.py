@@ -16,6 +16,7 @@ from latentia.game import Batch
 RESIDENT_BYTES = 1 << 30
 _FLIP_STREAM = 1  # tells the flips' random numbers from the permutations'
 _DRAW_STREAM = 2
+_CLASS_STREAM = 3
 _SWEEP_ROWS = 512
 _Key = tuple[int, int, int]
 
@@ -30,6 +31,9 @@ class Stream:
     With sampling weights a batch is instead drawn with replacement, row i with a probability
     proportional to its weight; batch k is then a function of (seed, k, weights).
 
+    By class, every batch shows as many examples of each, row after row in turn (0, 1, 0, 1, …),
+    so that a process's contiguous share does, too. Each class then has permutations of its own.
+
     Data up to 1 GiB is kept on the device as it is stored (uint8 images); larger data is read
     from its memory map, in order of rows, one batch ahead in a thread.
 
@@ -41,6 +45,7 @@ class Stream:
         flip: mirror each image left to right with probability one half.
         resident_bytes: the most that is kept on the device.
         weights: how often to show each row, `(N,)`, ≥ 0; None shows each once an epoch.
+        by_class: show as many of each class in every batch.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Stream:
         flip: bool = False,
         resident_bytes: int = RESIDENT_BYTES,
         weights: np.ndarray | None = None,
+        by_class: bool = False,
     ) -> None:
         if batch_size < 1:
             raise UserError(f"A batch of {batch_size} examples is none; use 1 or more.")
@@ -63,7 +69,7 @@ class Stream:
         self.device = torch.device(device)
         self._dataset, self._seed = dataset, seed
         self._flip = flip and dataset.spec.kind == "image"
-        self._orders: dict[int, Tensor] = {}
+        self._orders: dict[tuple[int, int], Tensor] = {}
         self._labels = None if dataset.labels is None else torch.from_numpy(dataset.labels.copy())
         self._resident: Tensor | None = None
         self._ahead: tuple[_Key, Future[Tensor]] | None = None
@@ -71,6 +77,7 @@ class Stream:
         if dataset.values.nbytes <= resident_bytes:
             self._resident = _owned(dataset.values).to(self.device)
         self._edges: np.ndarray | None = None
+        self._members = _members(dataset, batch_size) if by_class else [np.arange(len(dataset))]
         if weights is not None:
             self.reweigh(weights)
 
@@ -78,8 +85,13 @@ class Stream:
         """From now on draw each row as often as its weight `(N,)` says.
 
         Raises:
-            UserError: as `sampling_edges`.
+            UserError: as `sampling_edges`, or every batch shows as many of each class.
         """
+        if len(self._members) > 1:
+            raise UserError(
+                "Each domain is shown as often as the other, which weights would change; "
+                "leave the weights out."
+            )
         self._edges, self._ahead = sampling_edges(weights, self._dataset), None
 
     def sweep(self) -> Iterator[Batch]:
@@ -111,15 +123,16 @@ class Stream:
         """The rows of that batch, int64 on the CPU."""
         if self._edges is not None:
             return self._share(self._drawn(step, self._edges), rank, world)
-        n, places = len(self._dataset), []
-        start, stop = step * self.batch_size, (step + 1) * self.batch_size
-        if start // n == (stop - 1) // n:  # within one epoch: a slice
-            order, first = self._order(start // n), start // n * n
-            return self._share(order[start - first : stop - first], rank, world)
-        for epoch in range(start // n, (stop - 1) // n + 1):
-            order = self._order(epoch)
-            places.append(order[max(0, start - epoch * n) : stop - epoch * n])
-        return self._share(torch.cat(places), rank, world)
+        kinds = len(self._members)
+        places = [self._places(k, step, self.batch_size // kinds) for k in range(kinds)]
+        if kinds == 1:
+            return self._share(places[0], rank, world)
+        if self.batch_size % (kinds * world):
+            raise UserError(
+                f"A batch of {self.batch_size} cannot show as many of {kinds} domains on each of "
+                f"{world} processes; use a multiple of {kinds * world}."
+            )
+        return self._share(torch.stack(places, 1).flatten(), rank, world)
 
     def epoch_at(self, step: int) -> float:
         """Passes over the data completed before batch `step`."""
@@ -140,14 +153,30 @@ class Stream:
         part = len(whole) // world
         return whole[rank * part : (rank + 1) * part]
 
-    def _order(self, epoch: int) -> Tensor:
-        if epoch not in self._orders:
+    def _places(self, kind: int, step: int, count: int) -> Tensor:
+        """The rows of one class in batch `step`, `(count,)`: where its permutations have come."""
+        n, places = len(self._members[kind]), []
+        start, stop = step * count, (step + 1) * count
+        if start // n == (stop - 1) // n:  # within one epoch: a slice
+            order, first = self._order(kind, start // n), start // n * n
+            return order[start - first : stop - first]
+        for epoch in range(start // n, (stop - 1) // n + 1):
+            order = self._order(kind, epoch)
+            places.append(order[max(0, start - epoch * n) : stop - epoch * n])
+        return torch.cat(places)
+
+    def _order(self, kind: int, epoch: int) -> Tensor:
+        if (kind, epoch) not in self._orders:
             # a batch touches neighbouring epochs, and the one read ahead perhaps the next
-            for old in [e for e in self._orders if abs(e - epoch) > 1]:
+            for old in [e for e in self._orders if e[0] == kind and abs(e[1] - epoch) > 1]:
                 del self._orders[old]
-            random = np.random.default_rng([self._seed, epoch])
-            self._orders[epoch] = torch.from_numpy(random.permutation(len(self._dataset)))
-        return self._orders[epoch]
+            members = self._members[kind]
+            alone = len(self._members) == 1
+            random = np.random.default_rng(
+                [self._seed, epoch, *([] if alone else [_CLASS_STREAM, kind])]
+            )
+            self._orders[kind, epoch] = torch.from_numpy(random.permutation(members))
+        return self._orders[kind, epoch]
 
     def _drawn(self, step: int, edges: np.ndarray) -> Tensor:
         """Rows by systematic sampling: each comes as often as expected, give or take one."""
@@ -178,6 +207,23 @@ class Stream:
         unique, places = np.unique(index.numpy(), return_inverse=True)
         rows = torch.from_numpy(self._dataset.values[unique][places])
         return rows.pin_memory() if self.device.type == "cuda" else rows
+
+
+def _members(dataset: Dataset, batch_size: int) -> list[np.ndarray]:
+    """The rows of each class."""
+    kinds = len(dataset.spec.classes)
+    if dataset.labels is None or kinds < 2:
+        raise UserError(f"{dataset.spec.name} has no classes to show as many of each.")
+    if batch_size % kinds:
+        raise UserError(
+            f"batch_size={batch_size} cannot hold as many of each of {kinds} domains; "
+            f"use a multiple of {kinds}."
+        )
+    members = [np.flatnonzero(dataset.labels == k) for k in range(kinds)]
+    empty = [name for name, m in zip(dataset.spec.classes, members, strict=True) if not len(m)]
+    if empty:
+        raise UserError(f"{dataset.spec.name} has no examples of {empty[0]!r} to train on.")
+    return members
 
 
 def sampling_edges(weights: np.ndarray, dataset: Dataset) -> np.ndarray:

@@ -1,0 +1,71 @@
+"""Settings of families that translate: how pairs are found, or which are the domains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import Field
+
+from latentia.data.domains import require_domains
+from latentia.data.spec import DataOptions, Dataset, Pairs
+from latentia.errors import UserError
+from latentia.recipes.base import CommonSettings
+from latentia.recipes.family import Family
+
+
+class PairsSettings(CommonSettings):
+    """Settings of every family that learns from pairs."""
+
+    pairs: Pairs = Field(
+        "auto",
+        description="auto: pictures side by side, or folders A and B with matching names; "
+        "edges, grey, low-resolution, masked: side A is made from each picture",
+    )
+
+    def options(self, seed: int = 0) -> DataOptions:
+        """How the data is opened under these settings."""
+        return replace(super().options(seed), pairs=self.pairs)
+
+
+class DomainsSettings(CommonSettings):
+    """Settings of every family that learns from two domains without pairs."""
+
+    domains: tuple[str, ...] = Field(
+        (), description="the two classes to translate between; none: the two there are"
+    )
+    split: tuple[str, ...] = Field(
+        (), description="attribute that tells the domains apart (with, without), or two of them"
+    )
+    attributes: str | None = Field(None, description="CSV with the attributes of each file")
+
+    def options(self, seed: int = 0) -> DataOptions:
+        """How the data is opened under these settings."""
+        table = self.attributes and str(Path(self.attributes).expanduser().resolve())
+        return replace(
+            super().options(seed), domains=self.domains, split=self.split, attributes=table
+        )
+
+
+def require_fit(data: Dataset, family: Family) -> None:
+    """Refuse data that a family cannot learn from.
+
+    Raises:
+        UserError: pairs for a family of single examples, or the other way round; not two domains.
+    """
+    spec = data.spec
+    if spec.kind not in family.kinds:
+        raise UserError(f"The family '{family.name}' does not model data of kind {spec.kind}.")
+    if family.data == "pairs" and spec.pair is None:
+        raise UserError(
+            f"The family '{family.name}' learns from pairs, and {spec.name} has single examples; "
+            "open it with pairs=auto, or have one side made: pairs=edges, pairs=grey, "
+            "pairs=low-resolution, pairs=masked."
+        )
+    if family.data != "pairs" and spec.pair is not None:
+        raise UserError(
+            f"The family '{family.name}' models single examples, and {spec.name} has pairs; "
+            "use --model pix2pix, or open it without pairs."
+        )
+    if family.data == "domains":
+        require_domains(spec, data.labels is not None)
