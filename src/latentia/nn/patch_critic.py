@@ -78,9 +78,9 @@ def _net(channels: int, width: int, layers: int, norm: PictureNorm) -> nn.Sequen
         found += [conv, picture_norm(norm, after), nn.LeakyReLU(SLOPE)]
         here = after
     found.append(nn.Conv2d(here, 1, 4, 1, 1))
-    for layer in found:
-        if isinstance(layer, nn.Conv2d):
-            _start(layer, norm)
+    for part in found:
+        if isinstance(part, nn.Conv2d):
+            _start(part, norm)
     return nn.Sequential(*found)
 
 
