@@ -9,12 +9,15 @@ import torch
 from latentia.data.open import open_data
 from latentia.data.spec import Dataset
 from latentia.fitting import build_trainer, plan
+from latentia.models.translator import Translator
 from latentia.recipes.registry import FAMILIES
 from latentia.run import Run
 from latentia.training.budget import Budget
 from latentia.training.trainer import Trainer
 
 SOURCES = {"image": "digits", "vector": "two-moons:200"}
+SOURCES_OF: dict[str, str] = {}
+"""Families that need data of their own, and no built-in of their kind by settings in TINY."""
 
 TINY: dict[tuple[str, str], dict[str, object]] = {
     ("autoencoder", "image"): {"latent": 3, "width": 8, "depth": 1},
@@ -47,6 +50,26 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     },
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
+    ("cyclegan", "image"): {
+        "domains": ("0", "1"),
+        "width": 8,
+        "blocks": 1,
+        "critic_width": 8,
+        "pool": 6,
+    },
+    ("voice-cyclegan", "image"): {
+        "domains": ("0", "1"),
+        "width": 8,
+        "channels_in_time": 16,
+        "blocks": 1,
+        "critic_width": 8,
+    },
+    ("pix2pix", "image"): {
+        "pairs": "edges",
+        "width": 4,
+        "critic_width": 8,
+        "critic_layers": 1,
+    },
 }
 
 COUPLED = {"factor-vae"}
@@ -66,7 +89,9 @@ def tiny_run(
 ) -> tuple[Run, Dataset]:
     """A planned and written run of 16 examples a step, in float32."""
     chosen = {"batch_size": 16, "precision": "float32", **TINY[family, kind], **changed}
-    run, dataset = plan(SOURCES[kind], family, Budget(examples=examples), folder, seed, chosen)
+    run, dataset = plan(
+        source_of(family, kind), family, Budget(examples=examples), folder, seed, chosen
+    )
     run.folder.mkdir(parents=True, exist_ok=True)
     run.write()
     return run, dataset
@@ -89,6 +114,20 @@ def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
     }
 
 
+def source_of(family: str, kind: str) -> str:
+    """What a tiny run of the family is trained on."""
+    return SOURCES_OF.get(family, SOURCES[kind])
+
+
 def example_rows(kind: str, n: int = 6) -> torch.Tensor:
     """A few real rows of a kind."""
     return open_data(SOURCES[kind]).batch(range(n)).x
+
+
+def translated(model: Translator, to: str, n: int = 3) -> torch.Tensor:
+    """Noise as pictures of the source, carried to a domain."""
+    side = -(-8 // model.multiple) * model.multiple
+    shape = (n, model.channels_of(model.source_of(to)), side, side)
+    return model.translate(
+        torch.rand(shape, generator=torch.Generator().manual_seed(1)) * 2 - 1, to
+    )

@@ -137,7 +137,7 @@ def open_pile(
     reader = reader_of(pile, like)
     if pile.sound:
         require_readers(pile.name, [picture.name for picture in pile.pictures])
-    if options.window is not None:
+    if options.window is not None and pile.sound:
         pile = windowed(pile, options.window, options.seed)
     folder = (cache_dir or default_cache_dir()) / "images" / _key(pile, options, reader)
     cached = _load(folder)

@@ -107,6 +107,36 @@ FAMILIES: dict[str, Family] = {
             kinds=_BOTH,
             module="latentia.recipes.diffusion",
         ),
+        Family(
+            name="pix2pix",
+            title="Translation learnt from pairs: one side of a picture from the other",
+            paper="Isola et al. 2017",
+            players=("critic", "generator"),
+            abilities=("translate",),
+            kinds=("image",),
+            module="latentia.recipes.pix2pix",
+            data="pairs",
+        ),
+        Family(
+            name="cyclegan",
+            title="Translation learnt without pairs; one-sided (CUT) by mode=contrastive",
+            paper="Zhu et al. 2017; Park et al. 2020",
+            players=("generator", "critic"),
+            abilities=("translate",),
+            kinds=("image",),
+            module="latentia.recipes.cyclegan",
+            data="domains",
+        ),
+        Family(
+            name="voice-cyclegan",
+            title="One voice into another, learnt from recordings of different sentences",
+            paper="Kaneko et al. 2019, 2021",
+            players=("generator", "critic"),
+            abilities=("translate",),
+            kinds=("image",),
+            module="latentia.recipes.voice_cyclegan",
+            data="domains",
+        ),
     )
 }
 
