@@ -93,6 +93,8 @@ OTHER: dict[str, Any] = {
     "steps": 7,
     "patch": 2,
     "attention": True,
+    "pairs": "grey",
+    "domains": ("2", "3"),
 }
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
@@ -104,6 +106,8 @@ OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
 ELSEWHERE = {
     "background": "changes transparent pictures only: tests/test_data_images.py shows it",
     "label": "names a column of a table: tests/test_table_files.py shows it",
+    "split": "names a column of a table beside pictures: tests/test_domains.py shows it",
+    "attributes": "is that table: tests/test_domains.py shows it",
 }
 IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood"}
 IMAGES_ONLY |= {"patch", "attention", "network", "detail"}
