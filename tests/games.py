@@ -66,9 +66,11 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     },
     ("pix2pix", "image"): {
         "pairs": "edges",
-        "width": 4,
+        "width": 8,
+        "levels": 2,
         "critic_width": 8,
         "critic_layers": 1,
+        "flip": False,
     },
 }
 
