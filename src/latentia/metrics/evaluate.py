@@ -19,6 +19,7 @@ from latentia.abilities import (
     HasPosterior,
     Samples,
     TakesClasses,
+    Translates,
 )
 from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
@@ -26,15 +27,19 @@ from latentia.metrics.accuracy_score import accuracy_score
 from latentia.metrics.annealed import Annealable, annealed_likelihood
 from latentia.metrics.disentanglement import disentanglement
 from latentia.metrics.fidelity import class_shares, fidelity
+from latentia.metrics.label_agreement import label_agreement, palette_of
 from latentia.metrics.latent_space import latent_space
 from latentia.metrics.latents import latents
 from latentia.metrics.likelihood import likelihood
 from latentia.metrics.mode_count import channel_classes, channel_classifier, mode_count
 from latentia.metrics.modes import known_mixture, modes
 from latentia.metrics.occasion import Metric, Occasion, Progress
+from latentia.metrics.paired import paired
 from latentia.metrics.path_length import path_length
 from latentia.metrics.per_class import per_class
 from latentia.metrics.reconstruction import reconstruction
+from latentia.metrics.translated import has_domains, part
+from latentia.metrics.translation import translation
 
 
 def evaluate(
@@ -168,6 +173,52 @@ def _stacked_modes(on: Occasion) -> dict[str, Any]:
     return mode_count(on.drawn, on.train, on.test, judge, seed=on.seed)
 
 
+def _translates_pairs(model: object, train: Dataset) -> bool:
+    if not isinstance(model, Translates) or train.spec.pair is None:
+        return False
+    return set(model.domains) == set(train.spec.pair["names"])
+
+
+def _paired(on: Occasion) -> dict[str, Any]:
+    return {
+        "targets": {
+            to: paired(found, part(on.train, to), on.features_for(to), seed=on.seed)
+            for to, found in on.translated.items()
+        }
+    }
+
+
+def _reads_labels(model: object, train: Dataset) -> bool:
+    return _translates_pairs(model, train) and len(_label_sides(train)) == 1
+
+
+def _label_sides(train: Dataset) -> list[str]:
+    """Those sides of pairs that are label maps."""
+    assert train.spec.pair is not None
+    return [name for name in train.spec.pair["names"] if palette_of(part(train, name))]
+
+
+def _label_agreement(on: Occasion) -> dict[str, Any]:
+    ((labels, palette),) = on.palettes.items()
+    return {
+        "targets": {
+            to: label_agreement(found, on.train, on.label_judge, palette, labels)
+            for to, found in on.translated.items()
+        }
+    }
+
+
+def _translation(on: Occasion) -> dict[str, Any]:
+    return translation(
+        on.translated,
+        on.train,
+        on.judge,
+        on.features_for(*on.model.domains),
+        accuracy=getattr(on.judge, "accuracy", None),
+        seed=on.seed,
+    )
+
+
 METRICS: dict[str, Metric] = {
     "likelihood": Metric(
         "held-out negative log-likelihood and ELBO, nats and bits per dimension",
@@ -218,6 +269,24 @@ METRICS: dict[str, Metric] = {
             drawn=on.drawn if isinstance(on.model, Samples) else None,
             seed=on.seed,
         ),
+    ),
+    "paired": Metric(
+        "translations of pairs next to the truth: error, structure, look, Fréchet, sharpness",
+        "a model that translates, and pairs of pictures",
+        _translates_pairs,
+        _paired,
+    ),
+    "label_agreement": Metric(
+        "between label maps and photographs: share of pixels that stand for the right label",
+        "a model that translates, and pairs of which one side is a map of 3 to 32 flat colours",
+        _reads_labels,
+        _label_agreement,
+    ),
+    "translation": Metric(
+        "translations without pairs: a classifier's verdict, cycle error, content kept, Fréchet",
+        "a model that translates, and labelled pictures of its domains",
+        has_domains,
+        _translation,
     ),
     "memorisation": Metric(
         "copies among samples, whether training rows are told from new ones, what is missing",

@@ -1,4 +1,4 @@
-"""Trained `ConvNet`s on the disk: under the name of their training, so that each is done once."""
+"""Trained judges on the disk: under the name of their training, so that each is done once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentia.data.cache import default_cache_dir
 from latentia.data.spec import Dataset
@@ -19,6 +20,8 @@ from latentia.files import write_aside
 from latentia.metrics.convnet import ConvNet
 
 VERSION = 2  # counts changes of network or training; part of the cache key
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def kept_net(
@@ -37,8 +40,23 @@ def kept_net(
         make: trains it.
         cache_dir: None takes `$LATENTIA_CACHE`, else the platform's place for caches.
     """
+    blank: Callable[[dict[str, Tensor]], ConvNet] = lambda state: ConvNet(  # noqa: E731
+        train.spec.shape, len(state["head.weight"])
+    )
+    return kept_module(train, labels, how, make, blank, cache_dir)
+
+
+def kept_module(
+    train: Dataset,
+    labels: np.ndarray | None,
+    how: tuple[object, ...],
+    make: Callable[[], Net],
+    blank: Callable[[dict[str, Tensor]], Net],
+    cache_dir: Path | None = None,
+) -> Net:
+    """As `kept_net`, of any network: `blank` builds one for weights that were kept."""
     path = _path(train, labels, how, cache_dir)
-    net = _load(path, train.spec.shape)
+    net = _load(path, blank)
     if net is None:
         net = make()
         _save(net, path)
@@ -82,23 +100,21 @@ def _key(train: Dataset, labels: np.ndarray | None, how: tuple[object, ...]) -> 
     return whole.hexdigest()[:16]
 
 
-def _save(net: ConvNet, path: Path) -> None:
-    facts = {"version": str(VERSION), "classes": str(net.head.out_features)}
+def _save(net: nn.Module, path: Path) -> None:
     state = {k: v.contiguous() for k, v in net.state_dict().items()}
     try:
-        write_aside(path, lambda aside: save_file(state, aside, {"facts": json.dumps(facts)}))
+        write_aside(path, lambda aside: save_file(state, aside, {"version": str(VERSION)}))
     except OSError:
         return  # a full or read-only disk costs the next run its training, no more
 
 
-def _load(path: Path, shape: tuple[int, ...]) -> ConvNet | None:
+def _load(path: Path, blank: Callable[[dict[str, Tensor]], Net]) -> Net | None:
     """The kept net, or None where there is none or the file is damaged."""
     try:
         with safetensors.safe_open(path, "pt") as file:
-            facts = json.loads(file.metadata()["facts"])
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         with torch.random.fork_rng(devices=[]):
-            net = ConvNet(shape, int(facts["classes"]))
+            net = blank(state)
         net.load_state_dict(state)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from latentia.maths.chunks import spread_rows
 from latentia.metrics.classifiers import train_classifier
 from latentia.metrics.disentanglement import POINTS
 from latentia.metrics.features import FeatureExtractor, default_extractor
+from latentia.metrics.label_agreement import LabelJudge, Palette, label_judge, palette_of
 from latentia.metrics.membership import ROWS
 from latentia.metrics.memorisation import LIMIT, memorisation
 from latentia.metrics.path_length import PATHS
 from latentia.metrics.per_class import MOST_CLASSES
+from latentia.metrics.translated import Translated, part, translated
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is going on, how many done, of how many)."""
@@ -117,6 +119,50 @@ class Occasion:
             limit=self.limit,
             rows=self.members,
             seed=self.seed,
+        )
+
+    @cached_property
+    def translated(self) -> dict[str, Translated]:
+        """Held-out pictures of one domain carried to the other, by the name of the target."""
+        return {
+            to: translated(
+                self.model,
+                self.test,
+                to,
+                limit=self.samples,
+                progress=self.teller(f"translations to {to}"),
+            )
+            for to in self.model.targets
+        }
+
+    def features_for(self, *domains: str) -> FeatureExtractor:
+        """What pictures of some domains are compared by, knowing nothing of which is which."""
+        known = part(self.train, domains[0])
+        if len(domains) > 1:  # of two classes: all rows, without their labels
+            known = replace(self.train, labels=None)
+        return default_extractor(
+            known, None, self.cache_dir, progress=self.teller("feature extractor")
+        )
+
+    @cached_property
+    def palettes(self) -> dict[str, Palette]:
+        """The colours of those sides of pairs that are label maps, by the name of the side."""
+        names = () if self.train.spec.pair is None else self.train.spec.pair["names"]
+        found = {name: palette_of(part(self.train, name)) for name in names}
+        return {name: palette for name, palette in found.items() if palette is not None}
+
+    @cached_property
+    def label_judge(self) -> LabelJudge:
+        """Reads labels from photographs; trained on the real pairs."""
+        ((name, palette),) = self.palettes.items()
+        assert self.train.spec.pair is not None
+        (photo,) = (other for other in self.train.spec.pair["names"] if other != name)
+        return label_judge(
+            part(self.train, photo),
+            part(self.train, name),
+            palette,
+            cache_dir=self.cache_dir,
+            progress=self.teller("net that reads labels"),
         )
 
     @property

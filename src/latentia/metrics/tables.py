@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from latentia.metrics import tables_generative
+from latentia.metrics import tables_generative, tables_translation
 from latentia.metrics.latents import listed
 from latentia.metrics.lines import (
     Figures,
@@ -278,6 +278,7 @@ _LINES = {
     "disentanglement": _disentanglement,
     "ais": _annealed,
     **tables_generative.LINES,
+    **tables_translation.LINES,
 }
 _MATRICES = {"disentanglement": _latents_by_factors, **tables_generative.MATRICES}
 _CONDITIONS = {
@@ -315,4 +316,5 @@ _CONDITIONS = {
         f"{f['steps']:,} distributions, {f['leapfrog']} leapfrog steps each, {_seconds(f)}"
     ),
     **tables_generative.CONDITIONS,
+    **tables_translation.CONDITIONS,
 }
