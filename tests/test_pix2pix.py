@@ -18,7 +18,7 @@ from latentia.objectives.paired import Paired, PairedGame, Sides, jittered
 from latentia.recipes.base import parse_settings
 from latentia.recipes.pix2pix import Pix2PixSettings, build_model, build_objective
 
-SMALL = {"width": 8, "levels": 2, "critic_width": 8, "critic_layers": 1}
+SMALL = {"width": 8, "levels": 2, "critic_width": 8}
 
 
 def pairs(n: int = 32, side: int = 16, seed: int = 0) -> Dataset:
@@ -51,7 +51,7 @@ def game(**chosen: object) -> Paired:
     torch.manual_seed(0)
     spec = pairs().spec
     if chosen.get("adversarial") == 0:
-        chosen = {"critic_width": 64, "critic_layers": 3, **chosen}  # as by default
+        chosen = {"critic_width": 64, **chosen}  # as by default
     settings = settled(**chosen)
     return build_objective(build_model(spec, settings), spec, settings)
 

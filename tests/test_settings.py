@@ -95,14 +95,38 @@ OTHER: dict[str, Any] = {
     "attention": True,
     "pairs": "grey",
     "domains": ("2", "3"),
+    "direction": "B-to-A",
+    "levels": 1,
+    "dropout": 0.3,
+    "nearness": 5.0,
+    "adversarial": 3.0,
 }
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
     ("diffusion", "depth"): (1, 2),
+    ("pix2pix", "network"): "pix2pix",
     ("style-gan", "widest"): 4,
     ("gan", "augment"): "adaptive",
     ("progressive-gan", "augment"): "adaptive",
 }
+OTHER |= {
+    "mode": "contrastive",
+    "to": "0",
+    "norm": "none",
+    "blocks": 2,
+    "critic_layers": 2,
+    "critic_norm": "none",
+    "scales": 2,
+    "other": 2.0,
+    "pool": 7,
+    "cycle": 1.0,
+    "identity": 1.0,
+    "nce": 3.0,
+    "temperature": 0.5,
+    "patches": 3,
+    "jitter": 2,
+}
+OTHER_BY_FAMILY |= {("cyclegan", "network"): "resnet", ("cyclegan", "augment"): "adaptive"}
 ELSEWHERE = {
     "background": "changes transparent pictures only: tests/test_data_images.py shows it",
     "label": "names a column of a table: tests/test_table_files.py shows it",
@@ -120,7 +144,16 @@ GAN_TOGETHER: dict[str, dict[str, Any]] = {
     "augment_p": {"augment": "adaptive"},
     "augment_target": {"augment": "adaptive", "augment_p": 0.3},
 }
+CONTRASTIVE = {"mode": "contrastive"}
+CYCLE_TOGETHER: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("to", "nce", "temperature", "patches"), CONTRASTIVE),
+    "critic_layers": {"size": 16},
+    "scales": {"size": 16},
+    "augment_p": {"augment": "adaptive"},
+    "augment_target": {"augment": "adaptive", "augment_p": 0.3},
+}
 TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
+    **{("cyclegan", key): beside for key, beside in CYCLE_TOGETHER.items()},
     **{(family, key): beside for family in GANS for key, beside in GAN_TOGETHER.items()},
     ("vae", "detail"): {"layers": 2},
     ("vae", "components"): {"prior": "mixture"},
@@ -129,6 +162,7 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     **{("debiasing-vae", key): {"examples": 1700} for key in ("resample", "alpha", "effective")},
     ("debiasing-vae", "combine"): {"examples": 1700},
     ("debiasing-vae", "bins"): {"examples": 1700, "combine": "product"},
+    **{("pix2pix", key): {"size": 16} for key in ("critic_layers", "scales")},  # larger patches
 }
 """What settings need to act, another setting or a second epoch: both runs compared get it."""
 

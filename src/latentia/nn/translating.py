@@ -143,7 +143,7 @@ class PlainUNet(nn.Module):
         )
         self.down_norms = nn.ModuleList(nn.GroupNorm(c, c) for c in wide[1:-1])
         self.up_norms = nn.ModuleList(nn.GroupNorm(c, c) for c in wide[:-1])
-        self.noisy = range(min(4, max(1, inner - 1)), inner)
+        self.noisy = range(max(1, min(4, inner - 1)), max(2, inner))
         for part in (*self.downs, *self.ups):
             assert isinstance(part, nn.Conv2d | nn.ConvTranspose2d) and part.bias is not None
             nn.init.normal_(part.weight, std=0.02)

@@ -56,11 +56,11 @@ class Pix2PixSettings(PairsSettings):
     gamma_end: float = Field(0.1, ge=0, description="weight of the penalty at the end")
     sparse: int = Field(2, ge=1, description="the penalty is taken on every so many-th pair")
     critic_width: int = Field(64, ge=4, description="channels of the critic at half size")
-    critic_layers: int = Field(
-        3, ge=1, description="halvings of the critic: 3 judges patches of 70 pixels a side"
+    critic_layers: int | None = Field(
+        None, ge=1, le=6, description="halvings in the critic: 3 look at patches of 70 pixels"
     )
     scales: int = Field(
-        1, ge=1, le=4, description="critics: of the picture, at half its size, at a quarter, …"
+        1, ge=1, le=4, description="sizes at which critics look: the picture's, half of it, …"
     )
     jitter: int | None = Field(
         None, ge=0, description="pixels by which a pair is moved at random; none: an eighth"
@@ -72,8 +72,10 @@ class Pix2PixSettings(PairsSettings):
     def by_data(self, spec: DataSpec) -> dict[str, Any]:
         """Defaults by the network and the size of the pictures."""
         side, ours = min(spec.shape[1:]), self.network == "unet"
+        critic = {"critic_layers": _critic_layers(side, self.scales)} if self.adversarial else {}
         return {
             **super().by_data(spec),
+            **critic,
             "width": 48 if ours else 64,
             "levels": _levels(side) if ours else halvings_of(side),
             "dropout": 0.0 if ours else 0.5,
@@ -84,6 +86,12 @@ class Pix2PixSettings(PairsSettings):
 def _levels(side: int) -> int:
     """As many resolutions as leave four cells or more a side."""
     fits = [n for n in range(1, LEVELS + 1) if side // (FOLD * 2 ** (n - 1)) >= 4]
+    return max(fits, default=1)
+
+
+def _critic_layers(side: int, scales: int) -> int:
+    """Patches of 70 pixels where pictures have room for them, smaller ones in small pictures."""
+    fits = [n for n in range(1, 4) if 3 * 2 ** (n + scales - 1) <= side]
     return max(fits, default=1)
 
 
@@ -141,7 +149,7 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: Pix2PixSettings)
     critic = PatchCritic(
         sum(channels),
         settings.critic_width,
-        settings.critic_layers,
+        settings.known("critic_layers"),
         "none",
         scales=settings.scales,
     )
