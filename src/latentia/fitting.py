@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from latentia.abilities import Decodes, Encodes, Samples, TakesClasses
+from latentia.abilities import Decodes, Encodes, Samples, TakesClasses, Translates
 from latentia.data.columns import read_columns
 from latentia.data.open import open_data
 from latentia.data.pictures import save_grid
@@ -21,6 +21,7 @@ from latentia.data.spec import Dataset
 from latentia.data.stream import Stream, sampling_edges
 from latentia.errors import UserError, nearest
 from latentia.explore.classes import class_rows
+from latentia.explore.translated_rows import translated_rows
 from latentia.files import write_text
 from latentia.game import Objective, Resamples
 from latentia.precision import resolve_precision
@@ -373,14 +374,18 @@ def save_previews(
 def _pictures(model: nn.Module, dataset: Dataset) -> torch.Tensor | None:
     """Samples of a model that samples, reconstructions of one that only encodes and decodes.
 
-    Of a model that takes classes six of each, a class after the other.
+    Of a model that takes classes six of each, a class after the other; of one that translates,
+    pictures and below them what it makes of them.
     """
+    if isinstance(model, Translates):
+        rows = PREVIEW_COUNT // PREVIEW_COLUMNS
+        return translated_rows(model, dataset, columns=PREVIEW_COLUMNS, rows=rows)
     if isinstance(model, Samples) and isinstance(model, TakesClasses):
         return class_rows(model, PREVIEW_COLUMNS)[1]
     if isinstance(model, Samples):
         return model.sample(range(PREVIEW_COUNT))
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         device = str(next(iter(model.parameters())).device)
-        rows = np.linspace(0, len(dataset) - 1, PREVIEW_COUNT).astype(int)
-        return model.decode(model.encode(dataset.batch(rows, device).x))
+        chosen = np.linspace(0, len(dataset) - 1, PREVIEW_COUNT).astype(int)
+        return model.decode(model.encode(dataset.batch(chosen, device).x))
     return None

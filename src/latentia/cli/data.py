@@ -69,6 +69,8 @@ def _print(found: CheckReport) -> None:
         print(f"{found.leaked:,} groups of duplicates lie in both train and test")
     _print_lines("Unreadable", [f"{name}: {reason}" for name, reason in found.unreadable])
     _print_lines("Same content", [" = ".join(group) for group in found.duplicates])
+    _print_lines("Fits translation by", list(found.uses))
+    _print_lines("Without a partner", [f"{name}: {reason}" for name, reason in found.alone])
     if found.table:
         print("Columns:")
         for name, words in found.table.items():

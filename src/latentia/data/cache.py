@@ -356,9 +356,10 @@ def _require_readable(
     if not bad or (bad < n and not strict and bad <= MOST_UNREADABLE * n):
         return
     some = "; ".join(f"{name} ({reason})" for name, reason in skipped[:3])
+    what = "unusable" if pile.left_out else "unreadable"
     rule = "none may be with strict" if strict else f"at most {MOST_UNREADABLE:.0%} may be"
     raise UserError(
-        f"{bad} of {n} {reader.noun} of {pile.name} are unreadable and {rule}: {some}"
+        f"{bad} of {n} {reader.noun} of {pile.name} are {what} and {rule}: {some}"
         f"{'; …' if bad > 3 else ''}. `latentia data check` lists them all; mend or remove them."
     )
 

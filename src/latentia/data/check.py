@@ -13,6 +13,7 @@ import numpy as np
 
 from latentia.data.audio import Recording, oddities, read_samples, require_readers
 from latentia.data.cache import MOST_UNREADABLE, arranged, header_of, in_order, pixels_of
+from latentia.data.domains import domains_told
 from latentia.data.images import (
     DEFAULT_SIDE,
     Header,
@@ -22,6 +23,7 @@ from latentia.data.images import (
     quiet_pillow,
 )
 from latentia.data.open import find
+from latentia.data.pairs import pairs_told
 from latentia.data.pictures import save_grid
 from latentia.data.pile import Pile
 from latentia.data.source import Source, held_out
@@ -54,6 +56,8 @@ class CheckReport:
         others: files that do not claim to be images, or recordings.
         columns: constant columns, and columns with missing or infinite values, of vectors.
         table: what each column of a table is, in words.
+        uses: families of translation that it suits, and as what.
+        alone: files of such pairs that lack their partner, as (name, reason).
     """
 
     source: str
@@ -71,6 +75,8 @@ class CheckReport:
     others: tuple[str, ...] = ()
     columns: dict[str, list[int]] = field(default_factory=dict)
     table: dict[str, str] = field(default_factory=dict)
+    uses: tuple[str, ...] = ()
+    alone: tuple[tuple[str, str], ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -125,6 +131,7 @@ def _check_pile(pile: Pile, options: DataOptions) -> CheckReport:
     bad = {i: s.fault for i, s in enumerate(seen) if s.fault}
     twins = _groups([s.digest for s in seen])
     sizes = Counter(f"{h.size[0]} x {h.size[1]}" for h in headers)
+    pairs, alone = pairs_told(pile)
     return CheckReport(
         source=pile.name,
         kind="image files",
@@ -139,7 +146,14 @@ def _check_pile(pile: Pile, options: DataOptions) -> CheckReport:
         classes=_counted(p.label for p in pile.pictures if p.label is not None),
         parts=_counted(p.part for p in pile.pictures if p.part),
         others=pile.others,
+        uses=_uses(pile, pairs),
+        alone=alone,
     )
+
+
+def _uses(pile: Pile, pairs: list[str]) -> tuple[str, ...]:
+    counts = Counter(p.label for p in pile.pictures if p.label is not None)
+    return (*pairs, *domains_told(counts, pile.sound))
 
 
 @dataclass(frozen=True)
@@ -179,6 +193,7 @@ def _check_recordings(pile: Pile, options: DataOptions) -> CheckReport:
         classes=_counted(p.label for p in pile.pictures if p.label is not None),
         parts=_counted(p.part for p in pile.pictures if p.part),
         others=pile.others,
+        uses=_uses(pile, []),
     )
 
 
@@ -255,6 +270,7 @@ def _check_rows(source: Source, seed: int) -> CheckReport:
         "infinite": int(np.isinf(flat).any(axis=1).sum()) if not image else 0,
     }
     labels = np.empty(0, np.int64) if source.labels is None else source.labels
+    classes = _counted(source.classes[k] for k in labels.tolist())
     columns = {"constant": constant, "missing or infinite": spoiled}
     return CheckReport(
         source=source.name,
@@ -265,10 +281,11 @@ def _check_rows(source: Source, seed: int) -> CheckReport:
         duplicates=tuple(tuple(str(i) for i in group) for group in twins),
         leaked=_leaked(source.parts or held_out(len(values), seed), len(values), twins),
         sizes={f"{values.shape[3]} x {values.shape[2]}": len(values)} if image else {},
-        classes=_counted(source.classes[k] for k in labels.tolist()),
+        classes=classes,
         parts={part: int(np.arange(len(values))[rows].size) for part, rows in source.parts.items()},
         columns={kind: which for kind, which in columns.items() if which},
         table=_table(source),
+        uses=tuple(domains_told(classes)) if image else (),
     )
 
 

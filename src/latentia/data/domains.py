@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -52,6 +52,18 @@ def require_domains(spec: DataSpec, labelled: bool) -> None:
     """
     if not labelled or len(spec.classes) != 2:
         raise _not_two(spec.name, spec.classes)
+
+
+def domains_told(counts: Mapping[str, int], sound: bool = False) -> list[str]:
+    """What there is to say of classes as domains; `counts` has the examples of each."""
+    model = "voice-cyclegan" if sound else "cyclegan"
+    names = sorted(counts)
+    if len(names) < 2:
+        return []
+    if len(names) == 2:
+        a, b = names
+        return [f"{model}: unpaired domains {a} ({counts[a]:,}) and {b} ({counts[b]:,})"]
+    return [f"{model}: any two of {len(names)} classes, as in --set domains={names[0]},{names[1]}"]
 
 
 def _chosen(name: str, classes: Sequence[str], wanted: Sequence[str]) -> tuple[str, str]:

@@ -113,6 +113,18 @@ def looks_double(pile: Pile) -> bool:
     return 2 * sum(seen) > len(seen)
 
 
+def pairs_told(pile: Pile) -> tuple[list[str], tuple[tuple[str, str], ...]]:
+    """What there is to say of a pile as pairs, and its files without a partner, with reasons."""
+    if pile.sound or not pile.pictures:
+        return [], ()
+    matched = match_folders(pile)
+    if matched is not None and matched.convincing:
+        a, b = matched.names
+        return [f"pix2pix: {len(matched.pairs):,} pairs of one name in {a} and {b}"], matched.alone
+    double = ["pix2pix: pairs, two pictures side by side in each file"]
+    return (double if looks_double(pile) else []), ()
+
+
 def sides_of(x: Tensor, spec: DataSpec | Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     """Side A and side B of rows `(B, Ca + Cb, H, W)`.
 
