@@ -22,7 +22,7 @@ TABLE = ("<!-- families: begin -->", "<!-- families: end -->")
 
 BASE = {"errors", "files", "seeds", "precision", "latentia"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "latentia": {"errors", "data", "fitting", "run", "detection"},
+    "latentia": {"errors", "data", "fitting", "run", "detection", "translating"},
     "errors": set(),
     "files": set(),
     "seeds": set(),
@@ -47,7 +47,7 @@ MAY_IMPORT["study"] = {*MAY_IMPORT["fitting"], "fitting", "metrics", "explore", 
 MAY_IMPORT["detection"] = {*MAY_IMPORT["study"], "game", "nn", "models", "objectives"}
 MAY_IMPORT["debiasing"] = {*MAY_IMPORT["study"], "study", "models"}
 MAY_IMPORT["audit"] = {*MAY_IMPORT["study"], "study", "detection"}
-MAY_IMPORT["translating"] = {"abilities", "data", "maths", "run"}
+MAY_IMPORT["translating"] = {"abilities", "data", "maths", "run", "sound"}
 MAY_IMPORT["demos"] = {*MAY_IMPORT["fitting"], "fitting", "maths", "models", "objectives"}
 MAY_IMPORT["demos"] |= {"game", "report.page"}
 ABOVE = {

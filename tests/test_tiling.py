@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -63,8 +65,8 @@ def test_too_little_reach_would_be_seen() -> None:
 
 
 def test_bands_come_in_order_and_cover_the_picture() -> None:
+    x = picture(130, 61)
     for model in (Local(), Whole()):
-        x = picture(130, 61)
         bands = translated_bands(
             model, lambda t, b, le, r: x[:, :, t:b, le:r], 130, 61, "B", channels=3, side=32
         )
@@ -111,7 +113,7 @@ def test_windows_cover_an_axis_once(cells: int, multiple: int, reach: int, side:
         assert w.stop == length or w.stop - w.last >= reach
     blended = blended_windows(length, multiple, side)
     torch.testing.assert_close(total(blended), torch.ones(length))
-    assert all(a.last > b.first for a, b in zip(blended, blended[1:], strict=False))
+    assert all(a.last > b.first for a, b in pairwise(blended))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (5, 90)])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from latentia.detection.image_estimator import ImageOutlierDetector
     from latentia.fitting import fit
     from latentia.run import Run, load
+    from latentia.translating.call import translate
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "fit",
     "load",
     "open_data",
+    "translate",
 ]
 
 _HOMES = {
@@ -36,6 +38,7 @@ _HOMES = {
     "fit": "latentia.fitting",
     "load": "latentia.run",
     "open_data": "latentia.data.open",
+    "translate": "latentia.translating.call",
 }
 
 

@@ -14,6 +14,7 @@ from latentia.cli.common import (
     examples,
     opened,
     print_json,
+    require,
     say,
     telling,
 )
@@ -21,11 +22,12 @@ from latentia.errors import UserError
 
 if TYPE_CHECKING:
     from latentia.run import Run
+    from latentia.translating.files import Found
     from latentia.translating.job import Job
-    from latentia.translating.many import Outcome
+    from latentia.translating.many import Existing, Outcome
 
 _SHOWN = 3  # names after a note that applies to many
-_LISTED = 10  # pictures that are listed one by one
+_LISTED = 10  # files that are listed one by one
 _FAR = 2.0  # how many times larger than in training things may look before it is said
 
 
@@ -68,6 +70,14 @@ def translate(
         typer.Option(
             "--round-trip",
             help="Also translate back, into OUT/round-trip, and say how much that differs.",
+        ),
+    ] = False,
+    side_by_side: Annotated[
+        bool,
+        typer.Option(
+            "--side-by-side",
+            help="INPUT's pictures hold both sides next to each other, as for training: translate "
+            "the half that the model starts from.",
         ),
     ] = False,
     made: Annotated[
@@ -116,24 +126,65 @@ def translate(
     Results keep name, size, format, bit depth, transparency and colour profile. Pictures are
     turned upright. Those that cannot be read are named, and the others done.
     """
+    from latentia.abilities import Translates
     from latentia.translating.files import find_items, require_apart
-    from latentia.translating.job import job_of, refuse_others
-    from latentia.translating.many import translate_all
-    from latentia.translating.scale import parse_scale
 
     if overwrite and resume:
         raise UserError("--overwrite and --resume exclude each other; keep one of them.")
-    chosen = parse_scale(scale)
-    existing = "overwrite" if overwrite else "keep" if resume else "refuse"
-    require_apart(source.expanduser(), out)
+    existing: Existing = "overwrite" if overwrite else "keep" if resume else "refuse"
+    source = source.expanduser()
+    require_apart(source, out)
     found, model = opened(run, device)
-    refuse_others(found, model)
-    items = find_items(source.expanduser(), sound=found.spec.sound is not None)
-    job = job_of(found, model, to, scale=chosen, size=size, made=made, precision=precision)
-    if not json:
-        say(_opening(job, len(items.items), to is None))
+    require(model, (Translates,), "translate", found)
+    items = find_items(source, sound=found.spec.sound is not None)
+    if found.spec.sound is not None:
+        for option, given in (
+            ("--compare", compare),
+            ("--side-by-side", side_by_side),
+            ("--from", made),
+            ("--size", size),
+            ("--scale", scale != "auto"),
+        ):
+            if given:
+                raise UserError(f"{option} is for pictures; {found.folder} translates recordings.")
+        facts, outcome = _recordings(found, model, items, to, out, existing, round_trip, json)
+    else:
+        from latentia.translating.job import job_of
+        from latentia.translating.scale import parse_scale
+
+        job = job_of(
+            found,
+            model,
+            to,
+            scale=parse_scale(scale),
+            size=size,
+            side_by_side=side_by_side,
+            made=made,
+            precision=precision,
+        )
+        facts, outcome = _pictures(job, items, to, out, existing, compare, round_trip, json)
+    if json:
+        print_json({"run": found.folder, "input": source, **facts, **_told(outcome)})
+        return
+    _print(outcome, out)
+
+
+def _pictures(
+    job: Job,
+    items: Found,
+    to: str | None,
+    out: Path,
+    existing: Existing,
+    compare: bool,
+    round_trip: bool,
+    quiet: bool,
+) -> tuple[dict[str, Any], Outcome]:
+    from latentia.translating.pictures import translate_pictures
+
+    if not quiet:
+        _open("picture", len(items.items), job.start, job.to, job.model.targets, to)
     with telling() as tell:
-        outcome = translate_all(
+        outcome = translate_pictures(
             items,
             job,
             out,
@@ -142,35 +193,62 @@ def translate(
             round_trip=round_trip,
             told=lambda name, share: tell("translating", round(share * 1000), 1000),
         )
-    if json:
-        print_json(_facts(found, job, source, outcome))
-        return
-    _print(job, outcome, out)
+    if not quiet:
+        _hint(job, outcome)
+    return {"from": job.start, "to": job.to, "made": job.made}, outcome
 
 
-def _opening(job: Job, n: int, chosen: bool) -> str:
-    text = f"Translating {n:,} {'picture' if n == 1 else 'pictures'} from {job.start} to {job.to}"
-    if chosen and len(job.model.targets) > 1:
-        text += f" (the other way: --to {job.start})"
-    return text + " …"
+def _recordings(
+    run: Run,
+    model: Any,
+    items: Found,
+    to: str | None,
+    out: Path,
+    existing: Existing,
+    round_trip: bool,
+    quiet: bool,
+) -> tuple[dict[str, Any], Outcome]:
+    from latentia.translating.job import chosen_target, start_of, way_back
+    from latentia.translating.recordings import translate_recordings
+
+    target = chosen_target(model, to)
+    start = start_of(model, target)
+    if not quiet:
+        _open("recording", len(items.items), start, target, model.targets, to)
+    with telling() as tell:
+        outcome = translate_recordings(
+            items,
+            model,
+            run.spec,
+            target,
+            out,
+            back=way_back(model, start) if round_trip else None,
+            existing=existing,
+            told=lambda name, share: tell("translating", round(share * 1000), 1000),
+        )
+    return {"from": start, "to": target}, outcome
 
 
-def _facts(run: Run, job: Job, source: Path, outcome: Outcome) -> dict[str, Any]:
+def _open(
+    what: str, n: int, start: str, target: str, targets: tuple[str, ...], asked: str | None
+) -> None:
+    """Say what is about to be done."""
+    text = f"Translating {n:,} {what if n == 1 else what + 's'} from {start} to {target}"
+    if asked is None and len(targets) > 1:
+        text += f" (the other way: --to {start})"
+    say(text + " …")
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
     return {
-        "run": run.folder,
-        "input": source,
-        "from": job.start,
-        "to": job.to,
-        "made": job.made,
-        "pictures": [
+        "files": [
             {
                 "name": d.name,
                 "path": d.path,
                 "round_trip": d.returned,
-                "size": list(d.result.plan.out),
-                "translated_at": list(d.result.plan.work),
-                "cycle_error": d.result.cycle_error,
-                "notes": list(d.result.notes),
+                "cycle_error": d.cycle_error,
+                "notes": list(d.notes),
+                **d.facts,
             }
             for d in outcome.done
         ],
@@ -181,23 +259,22 @@ def _facts(run: Run, job: Job, source: Path, outcome: Outcome) -> dict[str, Any]
     }
 
 
-def _print(job: Job, outcome: Outcome, out: Path) -> None:
+def _print(outcome: Outcome, out: Path) -> None:
     """What was done on standard output, what was not on standard error."""
     for name, why in outcome.skipped:
         say(f"Skipped: {name} ({why}).")
     notes: dict[str, list[str]] = {}
     for done in outcome.done:
-        for note in done.result.notes:
+        for note in done.notes:
             notes.setdefault(note, []).append(done.name)
     for note, names in notes.items():
         more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
         say(f"{', '.join(names[:_SHOWN])}{more}: {note}.")
-    _hint(job, outcome)
     if len(outcome.done) <= _LISTED:
         for done in outcome.done:
-            print(f"{done.path}: {done.result.plan.words}{_came_back(done.result.cycle_error)}")
+            print(f"{done.path}: {done.words}{_came_back(done.cycle_error)}")
     else:
-        print(f"{out}: {len(outcome.done):,} pictures{_came_back(outcome.cycle_error)}")
+        print(f"{out}: {len(outcome.done):,} files{_came_back(outcome.cycle_error)}")
     if outcome.kept:
         print(f"{len(outcome.kept):,} were there already and are left as they are.")
     for sheet in outcome.sheets:
@@ -213,12 +290,12 @@ def _came_back(error: float | None) -> str:
 
 def _hint(job: Job, outcome: Outcome) -> None:
     """Say where the model was shown things much larger than those it learned."""
-    sizes = [d.result.plan.enlarged for d in outcome.done]
+    sizes = [done.enlarged for done in outcome.done]
     if job.local or not sizes or max(sizes) <= _FAR:
         return
     wide, tall = job.trained
     say(
-        f"The model learned from pictures of {wide} x {tall} pixels, and was shown up to "
-        f"{max(sizes):.0f} times larger ones: things look larger than it knows them. "
+        f"The model learned from pictures of {wide} x {tall} pixels, and was shown some that are "
+        f"up to {max(sizes):.0f} times as large: things look larger than it knows them. "
         "--scale fit translates at the size it learned."
     )

@@ -6,7 +6,7 @@ Training wants small 8-bit pixels (`data.images`); this is for those who hand a 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -26,7 +26,9 @@ MOST_PIXELS = 178_000_000
 
 _KEPT = {  # formats that are written as they were read, by Pillow's name of what is written
     **{name: name for name in ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM", "TGA", "JPEG2000")},
-    "AVIF": "AVIF", "MPO": "JPEG", "DIB": "BMP",
+    "AVIF": "AVIF",
+    "MPO": "JPEG",
+    "DIB": "BMP",
 }
 _DEEP_FORMATS = ("PNG", "TIFF")
 _OPAQUE_FORMATS = ("JPEG", "PPM")
@@ -119,6 +121,14 @@ class Original:
             x = x * opaque + below * (1 - opaque)
         return x * 2 - 1
 
+    def half(self, left: bool) -> Original:
+        """The left or the right half, of two pictures side by side."""
+        (wide, tall), cut = self.head.size, self.head.size[0] // 2
+        box = (0, 0, cut, tall) if left else (wide - cut, 0, wide, tall)
+        low = None if self._low is None else self._low.crop(box)
+        head = replace(self.head, size=(cut, tall))
+        return replace(self, head=head, _image=self._image.crop(box), _low=low)
+
     def _part(self, top: int, bottom: int, left: int, right: int | None) -> np.ndarray:
         box = (left, top, self.head.size[0] if right is None else right, bottom)
         pixels = np.asarray(self._image.crop(box))
@@ -187,6 +197,29 @@ def open_original(stream: BinaryIO) -> Original:
         compression=compression if isinstance(compression, str) else None,
     )
     return Original(head, tuple(notes), "" if kind in _KEPT else ".png", whole, low)
+
+
+def original_of(image: Image.Image) -> Original:
+    """A picture that is open already, upright, with 16 bits only where it is grey."""
+    upright = ImageOps.exif_transpose(image)
+    whole = _plain(upright)
+    head = Head(
+        size=whole.size,
+        channels=1 if whole.mode in GREY_MODES else 3,
+        depth=16 if whole.mode == "I;16" else 8,
+        alpha=whole.mode in ALPHA_MODES,
+        format="PNG",
+    )
+    return Original(head, (), "", whole)
+
+
+def original_of_array(pixels: np.ndarray) -> Original:
+    """A picture from its levels, uint8 or uint16, `(H, W)` or `(H, W, 2 to 4)`."""
+    if pixels.dtype != np.uint16 or pixels.ndim == 2:
+        return original_of(Image.fromarray(np.ascontiguousarray(pixels)))
+    high, low = (np.ascontiguousarray(part.astype(np.uint8)) for part in (pixels >> 8, pixels))
+    above = original_of(Image.fromarray(high))
+    return replace(above, head=replace(above.head, depth=16), _low=Image.fromarray(low))
 
 
 def output_head(head: Head, size: tuple[int, int], channels: int) -> Head:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from latentia.abilities import Translates, abilities_of
+from latentia.abilities import Translates
 from latentia.data.images import parse_colour
 from latentia.data.spec import DataSpec
 from latentia.errors import UserError, nearest
@@ -35,6 +35,8 @@ class Job:
         scale, size: as for `scale.planned`.
         local: as for `scale.planned`.
         detail: what is finer than the model's pictures is taken from the original.
+        pairs: it was trained on pairs that were given.
+        half: of two pictures side by side take the "left" or the "right" one; None: the whole.
         made: how the model's side is made from pictures first, or None.
         seed: of what is made.
         background: RGB levels laid under what is transparent.
@@ -51,6 +53,8 @@ class Job:
     size: int | None
     local: bool
     detail: bool
+    pairs: bool
+    half: Literal["left", "right"] | None
     made: str | None
     seed: int
     background: tuple[int, int, int]
@@ -68,11 +72,7 @@ class Job:
         Raises:
             UserError: the model knows none.
         """
-        if self.start not in self.model.targets:
-            raise UserError(
-                f"This model translates to {_listed(self.model.targets)} alone, so there is no "
-                f"way back to {self.start}: leave out --round-trip, or train with both directions."
-            )
+        way_back(self.model, self.start)
         here, there = self.channels
         facts = {**self.__dict__, "to": self.start, "start": self.to, "channels": (there, here)}
         facts["side"] = window_side(self.model, there, self.start, self.precision)
@@ -86,6 +86,7 @@ def job_of(
     *,
     scale: Scale = "auto",
     size: int | None = None,
+    side_by_side: bool = False,
     made: str | None = None,
     precision: str = "auto",
 ) -> Job:
@@ -96,17 +97,17 @@ def job_of(
         model: its model.
         to: the target domain; None takes the last that there is.
         scale, size: as for `scale.planned`.
+        side_by_side: pictures hold both sides, as some runs are trained on.
         made: make the model's side from pictures first: what the run was trained with.
         precision: "auto", "float32" or "bfloat16".
 
     Raises:
-        UserError: a model that does not translate, no such domain, or nothing to be made.
+        UserError: no such domain, or nothing to be made.
     """
-    refuse_others(run, model)
     if precision not in _PRECISIONS:
         raise UserError(f"There is no precision {precision!r}: {nearest(precision, _PRECISIONS)}")
     target = chosen_target(model, to)
-    start = next(name for name in (*model.domains, target) if name != target)
+    start = start_of(model, target)
     if run.spec.sound is not None:
         raise UserError(f"{run.folder} translates recordings, not pictures.")
     channels = channels_of(run.spec, start), channels_of(run.spec, target)
@@ -124,6 +125,8 @@ def job_of(
         size=size,
         local=made_so in _BY_PIXELS,
         detail=run.spec.pair is None and channels[0] == channels[1],
+        pairs=run.spec.pair is not None and made_so is None,
+        half=_half(run, start) if side_by_side else None,
         made=made,
         seed=run.options.seed,
         background=parse_colour(run.options.background),
@@ -132,17 +135,28 @@ def job_of(
     )
 
 
-def refuse_others(run: Run, model: object) -> None:
-    """Refuse models that do not translate.
+def _half(run: Run, start: str) -> Literal["left", "right"]:
+    """Where the side that the model starts from is, of two pictures side by side."""
+    pair = run.spec.pair
+    if pair is None or pair["made"] is not None:
+        raise UserError(
+            f"{run.folder} was not trained on pictures side by side: leave out --side-by-side."
+        )
+    return "left" if start == pair["names"][0] else "right"
+
+
+def way_back(model: Translates, start: str) -> str:
+    """The domain that things came from, if they can be brought back to it.
 
     Raises:
-        UserError: it does not.
+        UserError: they cannot.
     """
-    if not isinstance(model, Translates):
+    if start not in model.targets:
         raise UserError(
-            f"The {run.family} in {run.folder} cannot translate: it can "
-            f"{', '.join(abilities_of(model))}. `latentia models` shows which families can."
+            f"This model translates to {_listed(model.targets)} alone, so there is no way back to "
+            f"{start}: leave out --round-trip, or train with both directions."
         )
+    return start
 
 
 def chosen_target(model: Translates, to: str | None) -> str:
@@ -161,6 +175,11 @@ def chosen_target(model: Translates, to: str | None) -> str:
             "one direction."
         )
     raise UserError(f"There is no domain {to!r} to translate to: {nearest(to, model.targets)}")
+
+
+def start_of(model: Translates, to: str) -> str:
+    """The domain that is translated to another one."""
+    return next(name for name in (*model.domains, to) if name != to)
 
 
 def channels_of(spec: DataSpec, domain: str) -> int:

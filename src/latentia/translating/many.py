@@ -1,42 +1,49 @@
-"""Many pictures, one after the other: those that cannot be read are named, and the others done."""
+"""Many files, one after the other: those that cannot be read are named, and the others done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
-from latentia.data.images import Unreadable, as_unreadable, quiet_pillow
-from latentia.data.picture_files import open_original
+from latentia.data.images import Unreadable, quiet_pillow
 from latentia.errors import UserError
-from latentia.translating.files import COMPARE, ROUND_TRIP, Found, Item, place_of, require_free
-from latentia.translating.job import Job
-from latentia.translating.picture import Translation, translate_original
-from latentia.translating.sheets import Sheets
+from latentia.translating.files import ROUND_TRIP, Found, Item, place_of, require_free
 
-Existing = str  # "refuse", "keep" or "overwrite"
+Existing = Literal["refuse", "keep", "overwrite"]
+Told = Callable[[float], None]
+Heard = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
 class Done:
-    """A picture that was translated.
+    """A file that was translated.
 
     Attributes:
         name: of the original.
         path: of the translation.
         returned: of the round trip, or None.
-        result: sizes, notes, cycle error.
+        words: what was done.
+        notes: what could not be kept.
+        cycle_error: mean absolute difference to the round trip, in levels of 0 to 255, or None.
+        enlarged: how many times larger than in training things were shown to the model.
+        facts: more of it, for machines.
     """
 
     name: str
     path: Path
     returned: Path | None
-    result: Translation
+    words: str
+    notes: tuple[str, ...] = ()
+    cycle_error: float | None = None
+    enlarged: float = 1.0
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class Outcome:
-    """What became of all pictures.
+    """What became of all files.
 
     Attributes:
         done: those that were translated.
@@ -53,62 +60,63 @@ class Outcome:
     @property
     def cycle_error(self) -> float | None:
         """The mean over the pictures that made a round trip."""
-        errors = [d.result.cycle_error for d in self.done if d.result.cycle_error is not None]
+        errors = [d.cycle_error for d in self.done if d.cycle_error is not None]
         return sum(errors) / len(errors) if errors else None
+
+
+One = Callable[[Item, Path, Path | None, Told], Done]
+"""Translates a file to a path, and back to another one where that is given; may raise
+`Unreadable`."""
 
 
 def translate_all(
     found: Found,
-    job: Job,
+    one: One,
     out: Path,
     *,
-    existing: Existing = "refuse",
-    compare: bool = False,
-    round_trip: bool = False,
-    told: Callable[[str, float], None] = lambda name, share: None,
+    existing: Existing,
+    round_trip: bool,
+    beside: Sequence[Path] = (),
+    told: Heard,
 ) -> Outcome:
-    """Translate pictures into a folder, under their names and in their sub-folders.
+    """Translate files into a folder, under their names and in their sub-folders.
 
     Args:
-        found: the pictures.
-        job: how.
+        found: the files.
+        one: translates one.
         out: the folder to write.
         existing: results that are there already: "refuse" them all before anything is done,
             "keep" them, or "overwrite" them.
-        compare: also write sheets of before and after.
         round_trip: also translate back.
-        told: hears the name of a picture and the share of all that is done.
+        beside: further files that will be written.
+        told: hears the name of a file and the share of all that is done.
 
     Raises:
-        UserError: results are there already, or none of the pictures could be read.
+        UserError: results are there already, or none of the files could be read.
     """
-    back = job.back() if round_trip else None
-    places = {item.name: place_of(item.name, out) for item in found.items}
-    heads = ("before", f"to {job.to}", *((f"back to {job.start}",) if back else ()))
-    sheets = Sheets(out / COMPARE, heads, found.single) if compare else None
-    returns = {item.name: place_of(item.name, out / ROUND_TRIP) for item in found.items}
-    planned = [*places.values(), *(returns.values() if back else ())]
-    planned += [sheets.path(0)] if sheets else []
+    ways = [
+        (place_of(item.name, out), place_of(item.name, out / ROUND_TRIP) if round_trip else None)
+        for item in found.items
+    ]
+    planned = [path for way in ways for path in way if path is not None] + [*beside]
     require_free(planned, list(found.items))
-    there = [p for p in planned if _there(p)]
+    there = [path for path in planned if _there(path)]
     if there and existing == "refuse":
         raise UserError(
             f"{there[0]} is there already{_and_more(len(there) - 1)}: write over with --overwrite, "
             "go on where it stopped with --resume, or choose another --out."
         )
-    outcome = Outcome()
+    outcome, n = Outcome(), len(found.items)
     with quiet_pillow():
-        for i, item in enumerate(found.items):
-            told(item.name, i / len(found.items))
-            target = places[item.name]
+        for i, (item, (target, returned)) in enumerate(zip(found.items, ways, strict=True)):
+            told(item.name, i / n)
             if existing == "keep" and _there(target):
                 outcome.kept.append(item.name)
                 continue
-            heard = _share_of(told, item.name, i, len(found.items))
-            _one(item, job, back, target, returns[item.name], sheets, outcome, heard)
-        if sheets:
-            sheets.flush()
-            outcome.sheets = sheets.written
+            try:
+                outcome.done.append(one(item, target, returned, _share_of(told, item.name, i, n)))
+            except Unreadable as problem:
+                outcome.skipped.append((item.name, str(problem)))
     if outcome.skipped and not outcome.done and not outcome.kept:
         name, why = outcome.skipped[0]
         more = _and_more(len(outcome.skipped) - 1)
@@ -116,43 +124,12 @@ def translate_all(
     return outcome
 
 
-def _one(
-    item: Item,
-    job: Job,
-    back: Job | None,
-    target: Path,
-    returned: Path,
-    sheets: Sheets | None,
-    outcome: Outcome,
-    told: Callable[[float], None],
-) -> None:
-    try:
-        with as_unreadable(), item.open() as stream:
-            original = open_original(stream)
-        target = _renamed(target, original.suffix)
-        returned = _renamed(returned, original.suffix)
-        way_back = returned if back is not None else None
-        result = translate_original(original, job, target, returned=way_back, back=back, told=told)
-    except Unreadable as problem:
-        outcome.skipped.append((item.name, str(problem)))
-        return
-    outcome.done.append(Done(item.name, target, way_back, result))
-    if sheets:
-        sheets.add(item.name, original, [target, *([way_back] if way_back else [])])
-
-
-def _renamed(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix) if suffix else path
-
-
 def _there(path: Path) -> bool:
-    """Whether a result is there, as it is called or in the format that stands in."""
-    return path.exists() or path.with_name(path.name + ".png").exists()
+    """Whether a result is there, as it is called or in a format that stands in."""
+    return any(path.with_name(path.name + suffix).exists() for suffix in ("", ".png", ".wav"))
 
 
-def _share_of(
-    told: Callable[[str, float], None], name: str, i: int, n: int
-) -> Callable[[float], None]:
+def _share_of(told: Heard, name: str, i: int, n: int) -> Told:
     return lambda share: told(name, (i + share) / n)
 
 

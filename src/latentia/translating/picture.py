@@ -28,6 +28,10 @@ Rows = Callable[[int, int, int, int], np.ndarray]
 """Rows top to bottom, columns left to right, float32 `(C, h, w)` in [-1, 1]."""
 
 
+def _silent(share: float) -> None:
+    """Hears nothing."""
+
+
 @dataclass(frozen=True)
 class Translation:
     """What became of a picture.
@@ -51,7 +55,7 @@ def translate_original(
     *,
     returned: Path | None = None,
     back: Job | None = None,
-    told: Told = lambda share: None,
+    told: Told = _silent,
 ) -> Translation:
     """Translate a picture and write it, and what comes back from there.
 
@@ -92,6 +96,18 @@ def translate_original(
     return Translation(plan, tuple(notes), error)
 
 
+def translated_levels(original: Original, job: Job) -> np.ndarray:
+    """A picture's translation, uint8 or uint16 `(channels + alpha, H, W)`, in memory.
+
+    Raises:
+        Unreadable: the picture cannot be translated.
+    """
+    plan = planned(original.head.size, job.trained, job.scale, side=job.size, local=job.local)
+    head = output_head(original.head, plan.out, job.channels[1])
+    x = _source(original, job, plan)
+    return np.concatenate([*_finished(head, original, job, plan, x, None, _silent, None)], 1)
+
+
 class _Difference:
     """The mean absolute difference between bands and what they should be, in 255 levels."""
 
@@ -130,7 +146,7 @@ def _resized(
     def rows(top: int, bottom: int) -> np.ndarray:
         return original.over(background, channels, (top, bottom, 0, size[0]))
 
-    step = max(1, (1 << 23) * tall // (size[0] * size[1]))  # rows that read eight million pixels
+    step = max(1, (1 << 21) * tall // (size[0] * size[1]))  # rows that read two million pixels
     for top in range(0, tall, step):
         bottom = min(top + step, tall)
         band = resampled(rows, size, plan.work, top, bottom)
@@ -177,7 +193,21 @@ def _write(
     told: Told,
     found: _Difference | None = None,
 ) -> None:
-    """Translate what `x` gives, and write it in the size and with the opacity of the original."""
+    levels = _finished(head, original, job, plan, x, kept, told, found)
+    write_aside(out, lambda aside: write_picture(aside, head, levels))
+
+
+def _finished(
+    head: Head,
+    original: Original,
+    job: Job,
+    plan: Plan,
+    x: Rows,
+    kept: Spool | None,
+    told: Told,
+    found: _Difference | None,
+) -> Iterator[np.ndarray]:
+    """What `x` gives, translated, in the size and with the opacity of the original, as levels."""
     bands = _translated(job, plan, x, head, told)
 
     def seen() -> Iterator[np.ndarray]:
@@ -189,8 +219,7 @@ def _write(
             yield band
 
     finished = seen() if plan.work == plan.out else _brought_back(seen(), original, job, plan, x)
-    levels = _with_alpha((to_levels(band, head.dtype) for band in finished), original, head)
-    write_aside(out, lambda aside: write_picture(aside, head, levels))
+    return _with_alpha((to_levels(band, head.dtype) for band in finished), original, head)
 
 
 def _translated(
@@ -257,12 +286,17 @@ def _with_alpha(
 
 def to_unit(levels: np.ndarray) -> np.ndarray:
     """uint8 or uint16 to float32 in [-1, 1]."""
-    return levels.astype(np.float32) * np.float32(2 / np.iinfo(levels.dtype).max) - 1
+    x = levels.astype(np.float32)
+    x *= np.float32(2 / np.iinfo(levels.dtype).max)
+    x -= 1
+    return x
 
 
 def to_levels(x: np.ndarray, dtype: type) -> np.ndarray:
     """Floats in [-1, 1] to the nearest level."""
     full = np.iinfo(dtype).max
-    return np.clip(np.rint((x.astype(np.float32) + 1) * np.float32(full / 2)), 0, full).astype(
-        dtype
-    )
+    scaled = x.astype(np.float32)
+    scaled += 1
+    scaled *= np.float32(full / 2)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0, full, out=scaled).astype(dtype)

@@ -106,7 +106,7 @@ def resampled(
 
 def bands_of(height: int, width: int) -> list[tuple[int, int]]:
     """First rows and last of bands that a picture is worked through in."""
-    step = max(1, min(_BAND, (1 << 22) // max(width, 1)))
+    step = max(1, min(_BAND, (1 << 20) // max(width, 1)))
     return [(top, min(top + step, height)) for top in range(0, height, step)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,11 +46,14 @@ class Sheets:
         """Of a sheet, counted from 0."""
         return self.folder / f"{number + 1:03d}.png"
 
-    def add(self, name: str, original: Original, files: list[Path]) -> None:
-        """A row: a picture and what was made of it."""
-        shown = [thumbnail(original, self.cell)]
-        for path in files:
-            with path.open("rb") as stream:
+    def add(self, name: str, pictures: Sequence[Original | Path]) -> None:
+        """A row: a picture and what was made of it, a picture for each head."""
+        shown: list[Image.Image] = []
+        for picture in pictures:
+            if isinstance(picture, Original):
+                shown.append(thumbnail(picture, self.cell))
+                continue
+            with picture.open("rb") as stream:
                 shown.append(thumbnail(open_original(stream), self.cell))
         self._rows.append((name, shown))
         if len(self._rows) == ROWS:

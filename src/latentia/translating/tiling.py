@@ -1,7 +1,7 @@
 """Pictures of any size through a translating model: in windows, with bounded memory.
 
-Where an output pixel depends on its surroundings alone (`Translates.reach`), windows overlap by that
-much and only their middles are kept: the result is that of one pass, up to the rounding of the
+Where an output pixel depends on its surroundings alone (`Translates.reach`), windows overlap by
+that much and only their middles are kept: the result is that of one pass, up to the rounding of the
 arithmetic. Where it depends on the whole picture, windows overlap widely and are blended.
 """
 
@@ -21,14 +21,15 @@ from latentia.precision import autocast
 Read = Callable[[int, int, int, int], Tensor]
 """The pixels of rows top to bottom, columns left to right, `(B, C, h, w)` in [-1, 1]."""
 
-BUDGET = 320_000_000
+BUDGET = 240_000_000
 """Bytes that one window may take in the model, roughly."""
 
 _ALIVE = 4  # tensors as large as the largest that are alive at once in a network
 _PROBE = 64  # side of the picture the model's need of memory is measured with, at least
 _OVERLAP = 3  # blended windows share a third of their side with the next
 _UNKNOWN = 512  # the side where a model is no module that could be asked
-_SHORTEST = 256  # sides that a window has whatever the budget
+_SHORTEST, _LONGEST = 256, 1024  # sides that a window has whatever the budget
+_PIECE = 1 << 20  # pixels that are handed on at once
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def translated_bands(
         told: hears the share that is done.
 
     Yields:
-        The first row of a band, and the band `(B, C', h, width)`, float32 on the CPU.
+        The first row of a band, and the band `(B, C', h, width)`, float32 in [-1, 1] on the CPU.
 
     Raises:
         UserError: `to` is none of the model's targets.
@@ -151,7 +152,7 @@ def translated_bands(
             with torch.inference_mode(), autocast(device, precision):
                 y = model.translate(x, to)
             y = y[..., row.kept, column.kept].float().cpu()
-            y = y * row.weights[:, None] * column.weights
+            y = y.clamp(-1, 1).mul_(row.weights[:, None]).mul_(column.weights)
             if band is None:
                 band = y.new_zeros(*y.shape[:2], row.last - top, wide)
             elif band.shape[2] < row.last - top:
@@ -160,10 +161,16 @@ def translated_bands(
             band[:, :, row.first - top :, column.first : column.last] += y
             told((i * len(columns) + j + 1) / (len(rows) * len(columns)))
         assert band is not None
-        done, band = band[:, :, : following - top], band[:, :, following - top :]
-        if top < height:
-            yield top, done[:, :, : height - top, :width].clamp(-1, 1)
+        done, band = band[:, :, : following - top], band[:, :, following - top :].clone()
+        yield from _pieces(done[:, :, : max(0, height - top), :width], top)
         top = following
+
+
+def _pieces(band: Tensor, top: int) -> Iterator[tuple[int, Tensor]]:
+    """A band in slices of about `_PIECE` pixels, each with its first row."""
+    step = max(1, _PIECE // band.shape[3])
+    for first in range(0, band.shape[2], step):
+        yield top + first, band[:, :, first : first + step]
 
 
 def translated(
@@ -226,7 +233,7 @@ def window_side(
         for hook in hooks:
             hook.remove()
     pixel = _ALIVE * max(largest, 1) / side**2
-    return max(_SHORTEST, int(math.sqrt(budget / pixel)))
+    return min(max(_SHORTEST, int(math.sqrt(budget / pixel))), _LONGEST)
 
 
 def reflected(start: int, stop: int, length: int) -> Tensor:
