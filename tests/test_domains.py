@@ -213,6 +213,8 @@ def test_the_choice_of_domains_survives_the_recipe() -> None:
 def test_families_of_domains_refuse_other_data(tmp_path: Path) -> None:
     family = Family("cycle", "", "", (), (), ("image",), "", data="domains")
     require_fit(opened("digits", domains=("1", "2")), family)
+    with pytest.raises(UserError, match="even"):
+        require_fit(opened("digits", domains=("1", "2")), family, 15)
     with pytest.raises(UserError, match=r"10 classes.*domains=0,1"):
         require_fit(open_data("digits"), family)
     for i in range(4):

@@ -161,6 +161,15 @@ def test_a_broken_side_loses_its_pair(tmp_path: Path) -> None:
     assert len(data) == 29 and [name for name, _ in data.skipped] == ["p3"]
 
 
+def test_sides_of_other_proportions_are_no_pair(tmp_path: Path) -> None:
+    two_folders(tmp_path, 30)
+    save(plate(1, (24, 24)), tmp_path / "A" / "p1.png")
+    save(plate(2, (24, 12)), tmp_path / "A" / "p2.png")
+    data = opened(tmp_path)
+    assert len(data) == 29
+    assert data.skipped == (("p2", "no pair: one side is 24 x 12 pixels, the other 12 x 12"),)
+
+
 def test_unpaired_folders_are_told_from_pairs(tmp_path: Path) -> None:
     for i in range(5):
         save(plate(i), tmp_path / "trainA" / f"apple{i}.png")

@@ -145,7 +145,8 @@ def plan(
     options = settings.options()
     announce = None if quiet else say
     dataset = open_data(data, split="train", options=options, strict=strict, announce=announce)
-    require_fit(dataset, facts)
+    resolved = settings.resolved(dataset.spec)
+    require_fit(dataset, facts, resolved.known("batch_size"))
     if len(dataset) < 2:
         raise UserError(f"{dataset.spec.name} has {len(dataset)} examples to train on: too few.")
     source = describe_source(data)
@@ -156,7 +157,7 @@ def plan(
     run = Run(
         folder=Path(out) if out is not None else free_folder(model, source),
         family=model,
-        settings=settings.resolved(dataset.spec),
+        settings=resolved,
         spec=dataset.spec,
         options=options,
         source=source,
@@ -336,6 +337,11 @@ def _require_weighable(run: Run, objective: Objective) -> None:
         raise UserError(
             f"The family '{run.family}' chooses itself how often it shows each example; "
             "leave the weights out."
+        )
+    if family_named(run.family).data == "domains":
+        raise UserError(
+            f"The family '{run.family}' shows each domain as often as the other, which weights "
+            "would change; leave them out."
         )
 
 

@@ -31,6 +31,10 @@ _EXAMPLES = examples(
     "latentia fit digits --model vae --minutes 1.5 --out runs/demo",
     "latentia fit photos/ --model gan --set size=64 --set flip=true --minutes 30",
     "latentia fit mnist/ --model vae --set beta=4 --examples 600000",
+    "latentia fit facades.zip --model pix2pix --set direction=B-to-A",
+    "latentia fit photos/ --model pix2pix --set pairs=edges",
+    "latentia fit animals/ --model cyclegan --set domains=cat,dog",
+    'latentia fit "faces.zip + anime.zip" --model cyclegan --set size=64',
     "latentia fit digits --out runs/demo --resume",
 )
 

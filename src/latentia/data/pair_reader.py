@@ -72,7 +72,11 @@ class PairReader:
                 raise Unreadable("no pair", f"{width} x {height} pixels, not twice as wide as high")
             half = _half(first)
             return PairHeader(half, half)
-        return PairHeader(first, first if second is None else read_header(second))
+        other = first if second is None else read_header(second)
+        if not alike(first.size, other.size):
+            (w, h), (w2, h2) = first.size, other.size
+            raise Unreadable("no pair", f"one side is {w} x {h} pixels, the other {w2} x {h2}")
+        return PairHeader(first, other)
 
     def target(self, headers: Sequence[PairHeader], options: DataOptions) -> PairTarget:
         a = choose_target([h.a for h in headers], options)
@@ -114,6 +118,12 @@ def is_double(size: tuple[int, int]) -> bool:
     """Whether a picture of this width and height is twice as wide as high."""
     width, height = size
     return abs(width - 2 * height) <= _SLACK * width
+
+
+def alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two pictures of these widths and heights have the same proportions, nearly."""
+    first, second = one[0] * other[1], other[0] * one[1]
+    return abs(first - second) <= 2 * _SLACK * max(first, second)
 
 
 def _half(whole: Header) -> Header:

@@ -47,11 +47,12 @@ class DomainsSettings(CommonSettings):
         )
 
 
-def require_fit(data: Dataset, family: Family) -> None:
+def require_fit(data: Dataset, family: Family, batch_size: int = 2) -> None:
     """Refuse data that a family cannot learn from.
 
     Raises:
-        UserError: pairs for a family of single examples, or the other way round; not two domains.
+        UserError: pairs for a family of single examples, or the other way round; not two domains,
+            or a batch that cannot show as many of each.
     """
     spec = data.spec
     if spec.kind not in family.kinds:
@@ -69,3 +70,8 @@ def require_fit(data: Dataset, family: Family) -> None:
         )
     if family.data == "domains":
         require_domains(spec, data.labels is not None)
+        if batch_size % 2:
+            raise UserError(
+                f"batch_size={batch_size} counts both domains together, as many of each; use an "
+                "even number."
+            )
