@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from latentia.data.parts import part
 from latentia.data.spec import Dataset, DataSpec, to_levels
 from latentia.errors import UserError
 from latentia.metrics import label_agreement as labels_room
@@ -24,7 +25,7 @@ from latentia.metrics.features import ConvFeatures, default_extractor
 from latentia.metrics.label_agreement import NO_LABEL, Palette, agreement, label_judge, palette_of
 from latentia.metrics.perceptual import Content, perceptual_distance, sharpness, ssim
 from latentia.metrics.tables import conditions_of, figures_of
-from latentia.metrics.translated import part, translated
+from latentia.metrics.translated import translated
 
 COLOURS = np.array([[0, 0, 220], [250, 80, 0], [190, 255, 60], [5, 205, 255]], np.uint8)
 SIDE = 24

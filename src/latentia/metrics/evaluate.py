@@ -21,6 +21,7 @@ from latentia.abilities import (
     TakesClasses,
     Translates,
 )
+from latentia.data.parts import part
 from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
 from latentia.metrics.accuracy_score import accuracy_score
@@ -38,7 +39,7 @@ from latentia.metrics.paired import paired
 from latentia.metrics.path_length import path_length
 from latentia.metrics.per_class import per_class
 from latentia.metrics.reconstruction import reconstruction
-from latentia.metrics.translated import has_domains, part
+from latentia.metrics.translated import has_domains
 from latentia.metrics.translation import translation
 
 

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.data.parts import part, pictures
 from latentia.data.spec import Dataset, to_levels
 from latentia.maths.chunks import stacked
 from latentia.metrics.kept import digest_of, kept_module
 from latentia.metrics.segment_net import SegmentNet, train_segment_net
-from latentia.metrics.translated import Translated, part, pictures
+from latentia.metrics.translated import Translated
 
 NO_LABEL = 255
 _RADIUS = 30  # levels that two pixels of one label are apart at most; JPEG moves colours by a few

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from latentia.abilities import Classifies, Samples
+from latentia.data.parts import part
 from latentia.data.spec import Dataset
 from latentia.maths.chunks import spread_rows
 from latentia.metrics.classifiers import train_classifier
@@ -22,7 +23,7 @@ from latentia.metrics.membership import ROWS
 from latentia.metrics.memorisation import LIMIT, memorisation
 from latentia.metrics.path_length import PATHS
 from latentia.metrics.per_class import MOST_CLASSES
-from latentia.metrics.translated import Translated, part, translated
+from latentia.metrics.translated import Translated, translated
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is going on, how many done, of how many)."""

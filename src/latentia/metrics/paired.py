@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from latentia.data.parts import pictures
 from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.metrics.features import ConvFeatures, FeatureExtractor, features_of
 from latentia.metrics.fidelity import frechet_distance
 from latentia.metrics.perceptual import perceptual_distance, sharpness, ssim
 from latentia.metrics.reconstruction import psnr, squared_errors
-from latentia.metrics.translated import Translated, pictures
+from latentia.metrics.translated import Translated
 
 _LEAST = 10
 _REFERENCE_ROWS = 2000

@@ -130,9 +130,12 @@ class Content:
 def _places(judge: ConvFeatures, x: Tensor) -> Tensor:
     """Normalised answers of all layers on at most 8 x 8 places, `(B, F)`; squares add up to 1."""
     layers = _layers(judge, _evened(x.float()) * _CONTRAST)
-    few = (F.adaptive_avg_pool2d(m, [min(_PLACES, s) for s in m.shape[-2:]]) for m in layers)
-    flat = [_evened(m).flatten(1) for m in few]
+    flat = [_evened(_few_places(m)).flatten(1) for m in layers]
     return torch.cat([m / (m.shape[1] * len(flat)) ** 0.5 for m in flat], 1)
+
+
+def _few_places(m: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(m, (min(_PLACES, m.shape[-2]), min(_PLACES, m.shape[-1])))
 
 
 def _evened(x: Tensor) -> Tensor:

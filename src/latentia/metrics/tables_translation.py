@@ -80,11 +80,11 @@ def _translation(facts: Figures) -> Iterator[Line]:
             "1",
             "a random target picture",
         )
-        again = (shown_share(found[key]) for key in ("found_again", "found_by_chance"))
-        yield Line(what, f"{way}source found again by content", *again, "by chance")
+        again, chance = (shown_share(found[key]) for key in ("found_again", "found_by_chance"))
+        yield Line(what, f"{way}source found again by content", again, chance, "by chance")
         if found["cycle"] is not None:
-            both = (shown_number(found[key]) for key in ("cycle", "cycle_random"))
-            yield Line(what, f"{way}error there and back (L1)", *both, "between two pictures")
+            mine, far = (shown_number(found[key]) for key in ("cycle", "cycle_random"))
+            yield Line(what, f"{way}error there and back (L1)", mine, far, "between two pictures")
         yield _frechet(what, way, found)
         yield Line(what, f"{way}the same, untranslated", shown_number(found["source_frechet"]))
         yield _sharpness(what, way, found)

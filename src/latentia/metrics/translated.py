@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from latentia.abilities import Translates
+from latentia.data.parts import part, pictures
 from latentia.data.spec import Dataset
-from latentia.errors import UserError, nearest
+from latentia.errors import UserError
 from latentia.maths.chunks import device_of, in_chunks, spread_rows
 
 _CHUNK = 16
@@ -63,7 +62,7 @@ def translated(
     for name, rows in ((origin, source), (to, real)):
         if not len(rows):
             raise UserError(f"{test.spec.name} has no held-out picture of {name}.")
-    made = carry(model, source.batch(torch.arange(len(source))).x, to, progress)
+    made = carry(model, pictures(source), to, progress)
     back = carry(model, made, origin) if origin in model.targets else None
     return Translated(origin, to, source, real, made, back)
 
@@ -94,32 +93,5 @@ def has_domains(model: object, data: Dataset) -> bool:
     return data.labels is not None and set(model.domains) <= set(data.spec.classes)
 
 
-def part(data: Dataset, name: str) -> Dataset:
-    """The pictures of one domain: a side of every pair, or the rows of a class.
-
-    Raises:
-        UserError: no such domain.
-    """
-    pair = data.spec.pair
-    names = data.spec.classes if pair is None else pair["names"]
-    if name not in names:
-        raise UserError(f"{data.spec.name} has no domain {name!r}: {nearest(name, names)}")
-    called = f"{data.spec.name} ({name})"
-    if pair is None:
-        assert data.labels is not None
-        rows = data.subset(np.flatnonzero(data.labels == names.index(name)))
-        return replace(rows, spec=replace(rows.spec, name=called, classes=()), labels=None)
-    first = pair["channels"][0]
-    values = data.values[:, :first] if name == names[0] else data.values[:, first:]
-    shape = (values.shape[1], *data.spec.shape[1:])
-    spec = replace(data.spec, name=called, shape=shape, pair=None, classes=())
-    return replace(data, spec=spec, values=values, labels=None)
-
-
 def _few(data: Dataset, limit: int) -> Dataset:
     return data.subset(spread_rows(len(data), limit).numpy())
-
-
-def pictures(data: Dataset) -> Tensor:
-    """All rows, `(N, C, H, W)` in [-1, 1]."""
-    return data.batch(torch.arange(len(data))).x

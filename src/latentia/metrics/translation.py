@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from latentia.abilities import Classifies
+from latentia.data.parts import part, pictures
 from latentia.data.spec import Dataset
 from latentia.maths.chunks import spread_rows
 from latentia.metrics.features import ConvFeatures, FeatureExtractor
 from latentia.metrics.intervals import Share, wilson
 from latentia.metrics.paired import finite, frechet
 from latentia.metrics.perceptual import Content, sharpness
-from latentia.metrics.translated import Translated, part, pictures
+from latentia.metrics.translated import Translated
 
 _BLIND_ROWS = 1000
 _CHUNK = 100

@@ -55,7 +55,7 @@ def samples(subject: Subject) -> Section | None:
     )
     if isinstance(subject.model, TakesClasses):
         section.figures.append(_by_class(subject, subject.model, columns))
-    section.figures += _previews(subject)
+    section.figures += previews(subject)
     return section
 
 
@@ -70,7 +70,7 @@ def _by_class(subject: Subject, model: Any, columns: int) -> Figure:
     return picture(shown, columns, f"Samples by class: {names}.", caption, "Asked for each class")
 
 
-def _previews(subject: Subject) -> list[Figure]:
+def previews(subject: Subject) -> list[Figure]:
     """Raw and averaged weights early, later and at the end."""
     paths = {path.stem: path for path in subject.run.previews()}
     tenths = sorted({stem.partition("-")[0] for stem in paths})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
+from latentia.data.parts import in_colour, part, pictures
 from latentia.data.spec import DataSpec
 from latentia.recipes.registry import FAMILIES
 from latentia.report.draw import curves
@@ -66,7 +69,9 @@ def what(subject: Subject) -> Section:
         ("Budget", _budget(run.budget.to_json()) + ("" if run.finished else ", not yet spent")),
     ]
     section = Section("what", "What was trained on what", tables=[Table((), rows)])
-    if spec.kind == "image":
+    if spec.kind == "image" and spec.pair is not None:
+        section.figures.append(_pairs(subject, spec.pair["names"]))
+    elif spec.kind == "image":
         columns = columns_for(spec)
         n = 2 * columns
         shown = subject.train.batch(range(min(n, len(subject.train)))).x
@@ -83,8 +88,19 @@ def what(subject: Subject) -> Section:
     return section
 
 
+def _pairs(subject: Subject, names: Sequence[str]) -> Figure:
+    """The first training pairs, one side above the other."""
+    few = subject.train.subset(slice(0, columns_for(subject.spec)))
+    shown = torch.cat([in_colour(pictures(part(few, name))) for name in names])
+    alt = f"{len(few)} real training pairs: {names[0]} above {names[1]}."
+    caption = f"The first {len(few)} training pairs: {names[0]} above, {names[1]} below."
+    return picture(shown, len(few), alt, caption, "Real data")
+
+
 def kind_of(spec: DataSpec) -> str:
     """What the rows are, in the plural."""
+    if spec.pair is not None:
+        return f"pairs of images ({' and '.join(spec.pair['names'])})"
     if spec.sound is not None:
         return "recordings, as pictures of loudness over time and pitch,"
     if spec.columns is not None:

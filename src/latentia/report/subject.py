@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from latentia.abilities import Decodes, Encodes, HasElbo, Samples
+from latentia.abilities import Decodes, Encodes, HasElbo, Samples, Translates
 from latentia.data.pictures import grid_image
 from latentia.data.spec import Dataset, DataSpec
 from latentia.metrics.latents import latents
 from latentia.metrics.membership import ROWS, scores_of
 from latentia.metrics.occasion import Occasion
+from latentia.metrics.translated import translated
 from latentia.report.page import FULL_WIDTH
 from latentia.run import Run
 
@@ -61,7 +62,7 @@ class Subject:
             self.model,
             self.train,
             self.test,
-            samples=self.sample_count if isinstance(self.model, Samples) else 1,
+            samples=self._rows_made(),
             importance_samples=100 if isinstance(self.model, HasElbo) else None,
             limit=_COPY_ROWS,
             judged=not self.quick or self.spec.kind == "vector",
@@ -70,6 +71,18 @@ class Subject:
         if isinstance(self.model, Samples):
             vars(occasion)["drawn"] = self.drawn  # where its cached_property looks first
         return occasion
+
+    def _rows_made(self) -> int:
+        """Samples, or translations in each direction; 1 of a model that makes neither."""
+        if isinstance(self.model, Translates):
+            return affordable(
+                lambda n: translated(self.model, self.test, self.model.targets[0], limit=n),
+                seconds=8,
+                least=32,
+                most=500,
+                probe=self.probe,
+            )
+        return self.sample_count if isinstance(self.model, Samples) else 1
 
     def _score(self, n: int) -> None:
         """Every score that membership tries, on n rows."""

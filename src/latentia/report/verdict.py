@@ -24,6 +24,9 @@ TITLES = {
     "reconstruction": "Reconstruction",
     "latents": "Latents",
     "latent_space": "Continuity and completeness of the latent space",
+    "paired": "Translations next to the truth",
+    "label_agreement": "Labels",
+    "translation": "Translation without pairs",
     "memorisation": "Memorisation and leakage",
     "modes": "Modes",
     "stacked_modes": "Modes of stacked channels",
@@ -38,6 +41,9 @@ _NEED_EXTRACTOR = (
     "stacked_modes",
     "per_class",
     "path_length",
+    "paired",
+    "label_agreement",
+    "translation",
 )
 _SECONDS = 4.0
 _FACTOR_ROWS = 2000

@@ -8,7 +8,16 @@ from typing import Any
 
 from latentia.files import write_text
 from latentia.recipes.registry import FAMILIES
-from latentia.report import gallery, health, plane, story, study_page, verdict
+from latentia.report import (
+    gallery,
+    health,
+    listening,
+    plane,
+    story,
+    study_page,
+    translation,
+    verdict,
+)
 from latentia.report.audit_page import write_audit as write_audit
 from latentia.report.fairness_page import write_fairness as write_fairness
 from latentia.report.page import Fact, Section, render
@@ -20,6 +29,8 @@ FILE = "report.html"
 SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     story.what,
     gallery.samples,
+    translation.translations,
+    listening.listening,
     plane.clouds,
     plane.density,
     gallery.reconstructions,
