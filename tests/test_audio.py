@@ -34,7 +34,7 @@ def tone(pitch: float, rate: int = RATE, seconds: float = 0.5, loud: float = 0.5
 
 def wav(samples: np.ndarray, rate: int = RATE, bits: int = 16, real: bool = False) -> bytes:
     """The bytes of a .wav of float samples `(n,)` or `(n, channels)`."""
-    table = samples.reshape(len(samples), -1)
+    table = samples[:, None] if samples.ndim == 1 else samples
     if real:
         raw = table.astype(f"<f{bits // 8}").tobytes()
     elif bits == 8:

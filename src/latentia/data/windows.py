@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -102,7 +103,8 @@ class _Opener:
         with self.pile.open(number) as stream:
             gain = self._gain(number, stream)
             table, rate = read_samples(stream, self.seconds, start)
-        return BytesIO(wave_bytes(table.mean(axis=1) * gain, rate))
+        mono = table[: math.ceil(self.seconds * rate)].mean(axis=1)
+        return BytesIO(wave_bytes(mono * gain, rate))
 
     def _gain(self, number: int, stream: BinaryIO) -> float:
         with self._lock:
