@@ -243,6 +243,20 @@ def test_every_loss_can_be_played(loss: str, mode: str) -> None:
         assert all(t.isfinite() for t in terms.values()), who
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_all_that_plays_learns(precision: torch.dtype) -> None:
+    for mode in ("cycle", "contrastive"):
+        chosen = game(mode=mode, loss="relativistic")
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            for who, terms in chosen.play(batch(), moment()):
+                parameters = chosen.players[who].parameters
+                total = torch.stack([t.float() for t in terms.values()]).sum()
+                slopes = torch.autograd.grad(total, parameters, retain_graph=True)
+                # an empty slope would be an error already
+                assert all(slope.isfinite().all() for slope in slopes)
+                assert sum(bool(slope.any()) for slope in slopes) > 0.8 * len(slopes), who
+
+
 def test_one_direction_has_one_network() -> None:
     model = game(mode="contrastive", to="apples").model
     assert isinstance(model, Translator) and model.targets == ("apples",)

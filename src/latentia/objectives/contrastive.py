@@ -63,6 +63,7 @@ class ContrastiveGame:
         to: the domain to be made.
         nce: weight of the contrastive loss; nats in the mean over the maps.
         identity: the same for pictures of the target domain.
+        sparse: the identity loss is taken on every so many-th picture.
         temperature: of the contrastive loss.
         patches: S, compared in each map; fewer where it has fewer.
         jitter: pixels by which pictures are shifted at random.
@@ -79,19 +80,21 @@ class ContrastiveGame:
         *,
         nce: float = 1.0,
         identity: float = 1.0,
+        sparse: int = 1,
         temperature: float = 0.07,
         patches: int = 256,
         jitter: int = 0,
     ) -> None:
         self.model, self.net, self.heads, self.critics = model, net, heads, critics
         self.players, self.to = players, to
-        self.nce, self.identity, self.temperature = nce, identity, temperature
+        self.nce, self.identity, self.sparse, self.temperature = nce, identity, sparse, temperature
         self.patches, self.jitter = patches, jitter
 
     def play(self, batch: Batch, now: Now) -> Iterator[tuple[str, Terms]]:
         real = sides(batch, self.model.domains, self.jitter, now)
         (source,) = (x for name, x in real.items() if name != self.to)
-        before = torch.cat([source, real[self.to]]) if self.identity else source
+        own = real[self.to][:: self.sparse] if self.identity else source[:0]
+        before = torch.cat([source, own])
         after = self.net(before)
         fake = {self.to: after[: len(source)]}
         terms = {"adversarial": self.critics.convince(real, fake, now)}
@@ -100,12 +103,12 @@ class ContrastiveGame:
 
     def content_terms(self, before: Tensor, after: Tensor, sources: int, now: Now) -> Terms:
         """The contrastive losses of the first `sources` rows, and of the others."""
-        with torch.no_grad():  # keys teach; they do not learn
-            maps = self.net.encode(before)
+        maps = self.net.encode(after)
         places = [self._places(each, now) for each in maps]
-        with torch.no_grad():
-            keys = self.heads(maps, places)
-        queries = self.heads(self.net.encode(after), places)
+        # queries first: autocast would keep the weights of a pass without gradient for both
+        queries = self.heads(maps, places)
+        with torch.no_grad():  # keys teach; they do not learn
+            keys = self.heads(self.net.encode(before), places)
         pairs = list(zip(queries, keys, strict=True))
         terms = {"content": self.nce * self._loss([(q[:sources], k[:sources]) for q, k in pairs])}
         if self.identity:

@@ -60,20 +60,20 @@ class CycleGANSettings(DomainsSettings, AugmentingSettings):
     )
     gamma: float = Field(0.0, ge=0, description="weight of a penalty on the critics' slope (R1)")
     other: float = Field(
-        0.5,
+        1.0,
         ge=0,
         description="weight of the critics' lesson that real pictures of the other domain are "
         "none of theirs; higher: translations more surely of the target",
     )
     pool: int = Field(50, ge=0, description="past translations of each domain shown again")
-    cycle: float = Field(5.0, ge=0, description="weight of what a way there and back changes")
+    cycle: float = Field(3.0, ge=0, description="weight of what a way there and back changes")
     identity: float | None = Field(
         None, ge=0, description="weight of keeping pictures that are of the target domain already"
     )
     sparse: int = Field(
-        2, ge=1, description="the identity loss is taken on every so many-th picture (cycle)"
+        2, ge=1, description="the identity loss is taken on every so many-th picture"
     )
-    nce: float = Field(1.0, ge=0, description="weight of keeping patches (contrastive)")
+    nce: float = Field(0.25, ge=0, description="weight of keeping patches (contrastive)")
     temperature: float = Field(
         0.07, gt=0, description="how alike patches may be; lower is stricter (contrastive)"
     )
@@ -137,6 +137,7 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: CycleGANSettings
         model.targets[0],
         nce=settings.nce,
         identity=identity,
+        sparse=settings.sparse,
         temperature=settings.temperature,
         patches=settings.patches,
         jitter=settings.jitter,
@@ -194,7 +195,7 @@ def _refuse_contradictions(spec: DataSpec, settings: CycleGANSettings) -> None:
         settings,
         {
             "cycle": (cycle, "mode=cycle"),
-            "sparse": (cycle and identity > 0, "mode=cycle with an identity weight above 0"),
+            "sparse": (identity > 0, "an identity weight above 0"),
             "to": contrastive,
             "nce": contrastive,
             "temperature": contrastive,
