@@ -27,13 +27,14 @@ from torch import Tensor
 
 import latentia
 from latentia.data.open import open_data
+from latentia.data.parts import part, pictures
 from latentia.data.pictures import save_grid
 from latentia.data.spec import DataOptions, Dataset, to_unit
 from latentia.errors import UserError
 from latentia.metrics.features import default_extractor
 from latentia.metrics.label_agreement import label_agreement, label_judge, palette_of
 from latentia.metrics.paired import paired
-from latentia.metrics.translated import Translated, carry, part, pictures
+from latentia.metrics.translated import Translated, carry
 
 WAYS = ("B-to-A", "A-to-B")
 SHOWN = 8  # rows of a sheet

@@ -66,7 +66,7 @@ class Pix2PixSettings(PairsSettings):
         None, ge=0, description="pixels by which a pair is moved at random; none: an eighth"
     )
     flip: bool = Field(True, description="also show left-right mirrored pairs")
-    lr: float = Field(5e-4, gt=0, description="peak learning rate of the generator")
+    lr: float = Field(4e-4, gt=0, description="peak learning rate of the generator")
     critic_lr: float | None = Field(None, gt=0, description="of the critic; none: the same")
 
     def by_data(self, spec: DataSpec) -> dict[str, Any]:
