@@ -138,7 +138,7 @@ def test_bad_splits_are_refused(tmp_path: Path) -> None:
         (("Even",), str(tmp_path / "none.csv"), "no table"),
         (("Even", "Tall", "Kind=a"), path, "one attribute, or two"),
         (("Even", "Even"), path, "one attribute, or two"),
-        ((), path, "name the column"),
+        ((), path, "name its column"),
     ):
         with pytest.raises(UserError, match=words):
             domains_of(pictures, split, attributes)

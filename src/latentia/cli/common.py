@@ -29,7 +29,8 @@ DataArg = Annotated[
         metavar="DATA",
         help="A built-in name (digits, sprites, two-moons, rings, gaussians-8, gaussians-25, "
         "gaussians-1d), a folder or zip of images or recordings, a table (.csv, .tsv, .parquet), "
-        "an IDX file or folder, .npz, .npy, or hf:owner/name.",
+        "an IDX file or folder, .npz, .npy, or hf:owner/name. Several joined by ' + ' are a class "
+        "each.",
     ),
 ]
 SplitOption = Annotated[str, typer.Option(help="Rows of DATA: train, test or all.")]

@@ -17,7 +17,7 @@ from latentia.errors import UserError, nearest
 
 _WAYS = (
     "put them into two folders (trainA/ and trainB/, or a folder for each class), give two "
-    'sources ("a.zip + b.zip"), or split them by a table (split=COLUMN attributes=FILE.csv)'
+    'sources ("a.zip + b.zip"), or split them by a table (--set split=COLUMN --set attributes=FILE.csv)'
 )
 
 
@@ -33,7 +33,8 @@ def of_domains(found: Source | Pile, options: DataOptions) -> Pile:
         return _split(found, options)
     if options.attributes is not None:
         raise UserError(
-            f"attributes={options.attributes} is a table to split by; name the column: split=…"
+            f"attributes={options.attributes} is a table to split by; "
+            "name its column: --set split=…"
         )
     pile = found if isinstance(found, Pile) else as_pile(found)
     classes = pile.order or tuple(sorted({p.label for p in pile.pictures if p.label is not None}))
@@ -74,7 +75,7 @@ def _chosen(name: str, classes: Sequence[str], wanted: Sequence[str]) -> tuple[s
     if len(set(wanted)) != len(wanted) or len(wanted) not in (0, 2):
         raise UserError(
             f"domains={','.join(wanted)} does not name two domains; "
-            f"for example domains={','.join(classes[:2])}."
+            f"for example --set domains={','.join(classes[:2])}."
         )
     two = tuple(wanted or classes)
     if len(two) != 2:
@@ -88,7 +89,7 @@ def _not_two(name: str, classes: Sequence[str]) -> UserError:
     listed = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
     return UserError(
         f"{name} has {len(classes)} classes ({listed}); choose the two domains, "
-        f"for example domains={classes[0]},{classes[1]}."
+        f"for example --set domains={classes[0]},{classes[1]}."
     )
 
 
@@ -124,7 +125,7 @@ def _columns(found: Source | Pile, options: DataOptions) -> Columns:
         return Columns(dict(found.factors), {})
     raise UserError(
         f"split={','.join(options.split)} needs a table of the attributes of each file of "
-        f"{found.name}: attributes=FILE.csv."
+        f"{found.name}: --set attributes=FILE.csv."
     )
 
 

@@ -85,7 +85,9 @@ def as_pile(source: Source) -> Pile:
     """
     values = source.values
     if values.ndim != 4:
-        raise UserError(f"{source.name} holds no pictures or recordings; pairs and domains do.")
+        raise UserError(
+            f"{source.name} holds no pictures or recordings, which pairs and domains are made of."
+        )
     part_at = np.full(len(values), "", "<U5")
     for part, rows in source.parts.items():
         part_at[rows] = part

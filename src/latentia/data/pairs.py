@@ -19,7 +19,7 @@ from latentia.errors import UserError
 
 MADE_SIDE = "picture"
 _LOOKED_AT = 50
-_WAYS = "pairs=" + ", pairs=".join(MADE)
+_WAYS = f"--set pairs={', '.join(MADE[:-1])} or {MADE[-1]}"
 
 
 def paired(pile: Pile, options: DataOptions) -> Pile:
@@ -194,5 +194,5 @@ def _no_pairs(pile: Pile, matched: Matched | None) -> UserError:
     return UserError(
         f"{pile.name} holds single pictures, not pairs: neither two pictures side by side in a "
         f"file twice as wide as high, nor folders A and B with matching names. Have one side "
-        f"made from the other ({_WAYS}), or force the cut in the middle (pairs=side-by-side)."
+        f"made from the other ({_WAYS}), or force the cut in the middle (--set pairs=side-by-side)."
     )

@@ -60,8 +60,8 @@ def require_fit(data: Dataset, family: Family, batch_size: int = 2) -> None:
     if family.data == "pairs" and spec.pair is None:
         raise UserError(
             f"The family '{family.name}' learns from pairs, and {spec.name} has single examples; "
-            "open it with pairs=auto, or have one side made: pairs=edges, pairs=grey, "
-            "pairs=low-resolution, pairs=masked."
+            "open it with pairs=auto, or have one side made: pairs=edges, grey, low-resolution or "
+            "masked."
         )
     if family.data != "pairs" and spec.pair is not None:
         raise UserError(
