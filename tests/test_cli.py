@@ -24,6 +24,7 @@ VERBS = (
     "encode",
     "interpolate",
     "traverse",
+    "translate",
     "evaluate",
     "report",
     "health",

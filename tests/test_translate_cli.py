@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -265,6 +268,48 @@ def test_half_of_two_pictures_side_by_side(using: Using, tmp_path: Path) -> None
         assert (tmp_path / to / "compare" / "001.png").is_file()
 
 
+_MEMORY = """
+import resource, sys
+from pathlib import Path
+import latentia.cli.translate as verb
+from latentia.cli.main import app
+from latentia.training.device import tune_process
+from translators import Local, run_of
+tune_process()
+verb.opened = lambda folder, device: (run_of(Path()), Local())
+try:
+    app(["translate", "run", *sys.argv[1:]])
+except SystemExit as end:
+    assert not end.code
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak_bytes(*words: object) -> int:
+    """Of a process of its own that translates (kilobytes are what Linux counts in)."""
+    command = [sys.executable, "-c", _MEMORY, *map(str, words)]
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1]) * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("scale", ["own", "auto"])
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_a_picture_of_12000_by_9000_takes_less_than_two_gigabytes(
+    tmp_path: Path, ending: str, scale: str
+) -> None:
+    tile = smooth(900, 1200)
+    path = save(np.tile(tile, (10, 10, 1)), tmp_path / f"large.{ending}")
+    assert peak_bytes(path, "-o", tmp_path / "out", "--scale", scale) < 2e9
+    with Image.open(tmp_path / "out" / path.name) as image:
+        assert image.size == (12_000, 9_000)
+
+
 # folders, zips, sheets, round trips
 
 
@@ -303,7 +348,7 @@ def test_zips_are_read_in_place_and_cannot_write_elsewhere(using: Using, tmp_pat
     assert len(found["files"]) == 4 and len(found["skipped"]) == 3
     assert (tmp_path / "out" / "sub" / "deeper" / "a.png").is_file()
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
-        archive.write(folder / "a.png", "../../evil.png")
+        archive.write(folder / "a.png", "/evil.png")
     result = using(Local())(tmp_path / "evil.zip", "-o", tmp_path / "out2")
     assert result.exit_code == 2 and "leads out" in result.stderr
     assert not (tmp_path / "out2").exists()

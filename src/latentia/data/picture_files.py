@@ -6,7 +6,9 @@ Training wants small 8-bit pixels (`data.images`); this is for those who hand a 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -20,6 +22,7 @@ from latentia.data.images import (
     open_lazily,
     stored_deep,
 )
+from latentia.data.spool import Spool
 
 MOST_PIXELS = 178_000_000
 """Pictures with more are taken for decompression bombs, as Pillow takes them."""
@@ -35,6 +38,9 @@ _OPAQUE_FORMATS = ("JPEG", "PPM")
 _WITH_EXIF = ("PNG", "JPEG", "WEBP", "AVIF")
 _EXIF_IFD, _SIZE_TAGS = 0x8769, (0xA002, 0xA003)
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_LARGE = 8_000_000  # pixels from which on a picture is better kept on disk
+_PIECE = 1 << 20  # pixels that are handled at once
+_Pixels = Callable[[int, int, int, int], np.ndarray]
 _LUMA = np.array([299, 587, 114])
 
 
@@ -82,8 +88,7 @@ class Original:
     head: Head
     notes: tuple[str, ...]
     suffix: str
-    _image: Image.Image = field(repr=False)
-    _low: Image.Image | None = field(default=None, repr=False)
+    _pixels: _Pixels = field(repr=False)
 
     def rows(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> np.ndarray:
         """Colours as they are stored, uint8 or uint16 `(1 or 3, h, w)`, without alpha."""
@@ -123,21 +128,42 @@ class Original:
 
     def half(self, left: bool) -> Original:
         """The left or the right half, of two pictures side by side."""
-        (wide, tall), cut = self.head.size, self.head.size[0] // 2
-        box = (0, 0, cut, tall) if left else (wide - cut, 0, wide, tall)
-        low = None if self._low is None else self._low.crop(box)
-        head = replace(self.head, size=(cut, tall))
-        return replace(self, head=head, _image=self._image.crop(box), _low=low)
+        (wide, tall), cut, whole = self.head.size, self.head.size[0] // 2, self._pixels
+        start = 0 if left else wide - cut
+        return replace(
+            self,
+            head=replace(self.head, size=(cut, tall)),
+            _pixels=lambda top, bottom, a, b: whole(top, bottom, a + start, b + start),
+        )
+
+    def spooled(self, folder: Path) -> Original:
+        """The same with its pixels in a file, if it is large; what memory they took is freed."""
+        (wide, tall), pixels = self.head.size, self._pixels
+        if wide * tall < _LARGE:
+            return self
+        spool = Spool(folder, self.head.channels + self.head.alpha, wide, self.head.dtype)
+        step = max(1, _PIECE // wide)
+        for top in range(0, tall, step):
+            spool.write(pixels(top, min(top + step, tall), 0, wide))
+        return replace(self, _pixels=spool.read)
 
     def _part(self, top: int, bottom: int, left: int, right: int | None) -> np.ndarray:
-        box = (left, top, self.head.size[0] if right is None else right, bottom)
-        pixels = np.asarray(self._image.crop(box))
-        pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-        pixels = pixels.transpose(2, 0, 1).astype(self.head.dtype, copy=False)
-        if self._low is None:
-            return pixels
-        low = np.asarray(self._low.crop(box)).transpose(2, 0, 1)
-        return pixels * np.uint16(256) + low
+        return self._pixels(top, bottom, left, self.head.size[0] if right is None else right)
+
+
+def _pixels_of(high: Image.Image, low: Image.Image | None, depth: int) -> _Pixels:
+    """The pixels of an image in memory; `low` has the lower bytes of its colours, if any."""
+
+    def pixels(top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        box = (left, top, right, bottom)
+        found = np.asarray(high.crop(box))
+        found = found[:, :, None] if found.ndim == 2 else found
+        found = found.transpose(2, 0, 1).astype(np.uint16 if depth == 16 else np.uint8, copy=False)
+        if low is None:
+            return found
+        return found * np.uint16(256) + np.asarray(low.crop(box)).transpose(2, 0, 1)
+
+    return pixels
 
 
 def as_channels(x: np.ndarray, channels: int) -> np.ndarray:
@@ -196,7 +222,9 @@ def open_original(stream: BinaryIO) -> Original:
         dpi=_sound_dpi(dpi),
         compression=compression if isinstance(compression, str) else None,
     )
-    return Original(head, tuple(notes), "" if kind in _KEPT else ".png", whole, low)
+    return Original(
+        head, tuple(notes), "" if kind in _KEPT else ".png", _pixels_of(whole, low, depth)
+    )
 
 
 def original_of(image: Image.Image) -> Original:
@@ -210,7 +238,7 @@ def original_of(image: Image.Image) -> Original:
         alpha=whole.mode in ALPHA_MODES,
         format="PNG",
     )
-    return Original(head, (), "", whole)
+    return Original(head, (), "", _pixels_of(whole, None, head.depth))
 
 
 def original_of_array(pixels: np.ndarray) -> Original:
@@ -219,7 +247,8 @@ def original_of_array(pixels: np.ndarray) -> Original:
         return original_of(Image.fromarray(np.ascontiguousarray(pixels)))
     high, low = (np.ascontiguousarray(part.astype(np.uint8)) for part in (pixels >> 8, pixels))
     above = original_of(Image.fromarray(high))
-    return replace(above, head=replace(above.head, depth=16), _low=Image.fromarray(low))
+    both = _pixels_of(Image.fromarray(high), Image.fromarray(low), 16)
+    return replace(above, head=replace(above.head, depth=16), _pixels=both)
 
 
 def output_head(head: Head, size: tuple[int, int], channels: int) -> Head:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from latentia.data.images import Unreadable
 from latentia.data.picture_files import Head, Original, output_head
 from latentia.data.picture_writing import write_picture
 from latentia.data.sides import make_side
+from latentia.data.spool import Spool
 from latentia.files import write_aside
 from latentia.translating.job import Job
 from latentia.translating.scale import Plan, bands_of, planned, resampled
-from latentia.translating.spool import Spool
 from latentia.translating.tiling import translated_bands
 
 Told = Callable[[float], None]
@@ -76,24 +76,21 @@ def translate_original(
     if original.head.alpha and not there.alpha:
         notes.append(f"{there.format} cannot hold its transparency")
     out.parent.mkdir(parents=True, exist_ok=True)
-    error = None
-    with ExitStack() as stack:
-        x = _source(original, job, plan)
-        kept: Spool | None = None
-        if returned is not None:
-            kept = stack.enter_context(_spool(out.parent, job.channels[1], plan, there))
-        half = 1.0 if kept is None else 0.5
-        _write(out, there, original, job, plan, x, kept, lambda share: told(half * share))
-        if kept is not None and returned is not None and back is not None:
-            home = output_head(original.head, plan.out, back.channels[1])
-            found = _Difference(x)
-            read = _of_spool(kept, there)
-            _write(
-                returned, home, original, back, plan, read, None,
-                lambda share: told(half + half * share), found,
-            )  # fmt: skip
-            error = found.mean
-    return Translation(plan, tuple(notes), error)
+    x = _source(original, job, plan)
+    if returned is None or back is None:
+        _write(out, there, original, job, plan, x, None, told)
+        return Translation(plan, tuple(notes), None)
+    kept = Spool(out.parent, job.channels[1], plan.work[0], there.dtype)
+    _write(out, there, original, job, plan, x, kept, lambda share: told(share / 2))
+    home = output_head(original.head, plan.out, back.channels[1])
+    found = _Difference(x)
+    second = partial(_second_half, told)
+    _write(returned, home, original, back, plan, _of_spool(kept), None, second, found)
+    return Translation(plan, tuple(notes), found.mean)
+
+
+def _second_half(told: Told, share: float) -> None:
+    told(0.5 + share / 2)
 
 
 def translated_levels(original: Original, job: Job) -> np.ndarray:
@@ -174,12 +171,8 @@ def _made(original: Original, job: Job, plan: Plan) -> Rows:
     return lambda top, bottom, left, right: to_unit(side[:, top:bottom, left:right])
 
 
-def _spool(folder: Path, channels: int, plan: Plan, head: Head) -> Spool:
-    return Spool(folder, channels, plan.work[0], head.dtype)
-
-
-def _of_spool(kept: Spool, head: Head) -> Rows:
-    return lambda top, bottom, left, right: to_unit(kept.read(top, bottom)[..., left:right])
+def _of_spool(kept: Spool) -> Rows:
+    return lambda *box: to_unit(kept.read(*box))
 
 
 def _write(

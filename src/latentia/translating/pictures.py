@@ -69,6 +69,8 @@ class _Work:
     def one(self, item: Item, target: Path, returned: Path | None, told: Told) -> Done:
         with as_unreadable(), item.open() as stream:
             original = open_original(stream)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        original = original.spooled(target.parent)
         true: Original | None = None
         notes: tuple[str, ...] = ()
         if self.job.half is not None:

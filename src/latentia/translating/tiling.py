@@ -163,6 +163,7 @@ def translated_bands(
         assert band is not None
         done, band = band[:, :, : following - top], band[:, :, following - top :].clone()
         yield from _pieces(done[:, :, : max(0, height - top), :width], top)
+        del done  # before the next band is made
         top = following
 
 
