@@ -30,6 +30,7 @@ from latentia.data.images import (
     quiet_pillow,
     read_header,
 )
+from latentia.data.mel import LogMel
 from latentia.data.pile import Picture, Pile
 from latentia.data.source import RowHash, Source, held_out
 from latentia.data.spec import DataOptions, DataSpec
@@ -138,7 +139,8 @@ def open_pile(
     if pile.sound:
         require_readers(pile.name, [picture.name for picture in pile.pictures])
     if options.window is not None and pile.sound:
-        pile = windowed(pile, options.window, options.seed)
+        sound = None if like is None or like.sound is None else LogMel.from_json(like.sound)
+        pile = windowed(pile, options.window, options.seed, sound and sound.seconds)
     folder = (cache_dir or default_cache_dir()) / "images" / _key(pile, options, reader)
     cached = _load(folder)
     if cached is None:

@@ -1,4 +1,8 @@
-"""Voices: recordings brought to one loudness, long ones cut into several overlapping windows."""
+"""Voices: recordings brought to one loudness and length.
+
+Long ones are cut into several overlapping windows, short ones repeated: silence after them would
+tell speakers apart by how long their words are, which no translation of spectra can change.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from latentia.data.audio import blocks, read_header, read_samples
+from latentia.data.audio import LENGTH_SHARE, blocks, read_header, read_samples
 from latentia.data.images import Unreadable
 from latentia.data.pile import Pile
 from latentia.data.source import HELD_OUT
@@ -26,7 +30,7 @@ _GATE_DB = 10.0  # below the mean of what is no silence (as ITU-R BS.1770 gates)
 _SILENCE_DB = -80.0
 
 
-def windowed(pile: Pile, seconds: float, seed: int = 0) -> Pile:
+def windowed(pile: Pile, seconds: float, seed: int = 0, fill: float | None = None) -> Pile:
     """The same recordings at one loudness, those longer than a window as several pictures.
 
     A recording of up to `seconds` is one picture, as before; a longer one gives windows that
@@ -38,6 +42,8 @@ def windowed(pile: Pile, seconds: float, seed: int = 0) -> Pile:
         pile: recordings.
         seconds: length of a window.
         seed: of the held-out recordings.
+        fill: up to how many seconds short recordings are repeated; None takes the length that
+            95 % of them stay below, at most that of a window.
 
     Returns:
         Pictures whose bytes are a .wav of mono float32 at the speech level of `LEVEL_DB`.
@@ -49,16 +55,20 @@ def windowed(pile: Pile, seconds: float, seed: int = 0) -> Pile:
         raise UserError(f"{pile.name} holds no recordings, which window={seconds:g} is for.")
     if seconds <= 0:
         raise UserError(f"window={seconds:g} leaves no sound; use more than 0 seconds.")
-    starts = [_starts(pile, i, seconds) for i in range(len(pile.pictures))]
+    lengths = [_length(pile, i) for i in range(len(pile.pictures))]
+    starts = [_starts(length, seconds) for length in lengths]
+    if fill is None:
+        usual = float(np.percentile([n for n in lengths if n] or [seconds], LENGTH_SHARE))
+        fill = min(seconds, usual)
     parts = _parts(pile, any(len(s) > 1 for s in starts), seed)
     pictures, places = [], []
     for i, (picture, found) in enumerate(zip(pile.pictures, starts, strict=True)):
         for start in found:
             name = picture.name if len(found) == 1 else f"{picture.name}@{start:.2f}s"
-            stamp = f"{picture.stamp}:{start:.4f}+{seconds:g}@{LEVEL_DB:g}"
+            stamp = f"{picture.stamp}:{start:.4f}+{seconds:g}@{LEVEL_DB:g}~{fill:.4f}"
             pictures.append(replace(picture, name=name, stamp=stamp, part=parts[i]))
             places.append((i, start))
-    return replace(pile, pictures=tuple(pictures), open=_Opener(pile, places, seconds))
+    return replace(pile, pictures=tuple(pictures), open=_Opener(pile, places, seconds, fill))
 
 
 def speech_level(pieces: Iterable[np.ndarray], rate: int) -> float:
@@ -93,6 +103,7 @@ class _Opener:
     pile: Pile
     places: list[tuple[int, float]]
     seconds: float
+    fill: float
 
     def __post_init__(self) -> None:
         self._gains: dict[int, float] = {}
@@ -104,6 +115,7 @@ class _Opener:
             gain = self._gain(number, stream)
             table, rate = read_samples(stream, self.seconds, start)
         mono = table[: math.ceil(self.seconds * rate)].mean(axis=1)
+        mono = np.resize(mono, max(len(mono), round(self.fill * rate)))  # repeats
         return BytesIO(wave_bytes(mono * gain, rate))
 
     def _gain(self, number: int, stream: BinaryIO) -> float:
@@ -116,13 +128,17 @@ class _Opener:
         return known
 
 
-def _starts(pile: Pile, i: int, seconds: float) -> list[float]:
-    """Where the windows of recording i begin, seconds; unreadable ones are left to the reader."""
+def _length(pile: Pile, i: int) -> float:
+    """Of recording i, seconds; 0 for unreadable ones, which are left to the reader."""
     try:
         with pile.open(i) as stream:
-            length = read_header(stream).seconds
+            return read_header(stream).seconds
     except (Unreadable, OSError, RuntimeError):
-        return [0.0]
+        return 0.0
+
+
+def _starts(length: float, seconds: float) -> list[float]:
+    """Where the windows of a recording begin, seconds."""
     if length <= seconds:
         return [0.0]
     count = 1 + int(np.ceil((length - seconds) / (seconds * (1 - OVERLAP)) - 1e-9))

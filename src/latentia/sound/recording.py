@@ -141,15 +141,14 @@ def synthetic_notes(to: str, source: str) -> dict[str, str]:
 
 
 def translated_picture(model: Translates, picture: Tensor, to: str, how: LogMel) -> Tensor:
-    """One picture `(mels, frames)` in another voice; short ones are followed by silence for it."""
+    """One picture `(mels, frames)` in another voice; short ones are repeated for it."""
     frames = picture.shape[-1]
     width = max(frames, how.frames)
     width += -width % model.multiple
-    tall = -picture.shape[-2] % model.multiple
-    whole = F.pad(picture, (0, width - frames, 0, tall), value=-1.0)
+    whole = picture[:, torch.arange(width) % frames]
     where = next(iter(model.parameters())).device if isinstance(model, nn.Module) else "cpu"
     made = model.translate(whole[None, None].to(where), to)[0, 0].cpu()
-    return made[: picture.shape[-2], :frames]
+    return made[:, :frames]
 
 
 def _require_fit(vocoder: Vocoder, how: LogMel) -> None:
