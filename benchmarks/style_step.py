@@ -27,6 +27,7 @@ EQUAL = {
     "latent": 512,
     "style": 512,
     "mapping": 2,
+    "noise": 1.0,
     "loss": "non-saturating",
     "penalty": "r1",
     "sparse": 1,

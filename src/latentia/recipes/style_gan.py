@@ -33,8 +33,9 @@ class StyleGANSettings(AugmentingSettings):
     fold: Literal[1, 2] = Field(
         2, description="2: the finest layers work at half size, four pixels in one; 1: full size"
     )
+    # with noise that small networks cannot tame, samples stay grainy
     noise: float = Field(
-        0.01,
+        0.0,
         ge=0,
         le=1,
         description="how fast the noise of each layer may grow, against all else; 0: none",
@@ -49,8 +50,8 @@ class StyleGANSettings(AugmentingSettings):
         "relativistic", description="the game's loss"
     )
     penalty: Literal["r1+r2", "r1"] = Field("r1+r2", description="on real and fake, or real alone")
-    gamma: float = Field(1.0, ge=0, description="weight of the penalties at the start")
-    gamma_end: float = Field(0.2, ge=0, description="weight of the penalties at the end")
+    gamma: float = Field(2.0, ge=0, description="weight of the penalties at the start")
+    gamma_end: float = Field(0.4, ge=0, description="weight of the penalties at the end")
     sparse: int = Field(
         4, ge=1, description="penalties are taken on every so many-th example of a batch"
     )
@@ -65,7 +66,7 @@ class StyleGANSettings(AugmentingSettings):
         0.85, gt=-1, lt=1, description="how sure of real pictures the critic may be (adaptive)"
     )
     conditional: bool = Field(False, description="learn the classes of labelled data")
-    lr: float = Field(5e-3, gt=0, description="peak learning rate of the generator")
+    lr: float = Field(2.5e-3, gt=0, description="peak learning rate of the generator")
     critic_lr: float | None = Field(None, gt=0, description="of the critic; none: the same")
 
 
