@@ -130,7 +130,7 @@ def test_reflection_is_that_of_numpy() -> None:
 
 def test_windows_fit_the_memory_of_the_network() -> None:
     model = Local()
-    small, large = (window_side(model, 3, "B", torch.float32, b) for b in (10**8, 4 * 10**8))
+    small, large = (window_side(model, 3, "B", torch.float32, b) for b in (2 * 10**7, 8 * 10**7))
     assert large == pytest.approx(2 * small, rel=0.02)
     assert not model._forward_hooks and not model.nets["B"]._forward_hooks
 

@@ -26,6 +26,76 @@ if TYPE_CHECKING:
     from latentia.translating.job import Job
     from latentia.translating.many import Existing, Outcome
 
+InputArg = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INPUT",
+        help="A picture, or a folder or zip of pictures; of runs on speech, recordings.",
+    ),
+]
+FolderOption = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="The folder to write: same names, same sub-folders as INPUT."),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option(help="The domain to translate to.", show_default="the run's last or only"),
+]
+CompareFlag = Annotated[
+    bool, typer.Option("--compare", help="Also sheets of before and after, in OUT/compare.")
+]
+RoundTripFlag = Annotated[
+    bool,
+    typer.Option(
+        "--round-trip",
+        help="Also translate back, into OUT/round-trip, and say how much that differs.",
+    ),
+]
+HalvesFlag = Annotated[
+    bool,
+    typer.Option(
+        "--side-by-side",
+        help="INPUT's pictures hold both sides next to each other, as for training: translate the "
+        "half that the model starts from.",
+    ),
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="edges|grey|low-resolution|masked",
+        help="For runs trained with pairs=…: INPUT are photographs; make the model's side of them "
+        "first.",
+        show_default="INPUT is what the model starts from",
+    ),
+]
+ScaleOption = Annotated[
+    str,
+    typer.Option(
+        help="own: every pixel as it is, in windows that overlap. fit: at the size of the "
+        "training pictures, then brought back to the picture's own size. auto: own, unless the "
+        "picture is more than twice as large or small as those of training.",
+    ),
+]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Bring the shorter side to so many pixels first, and write that.",
+        show_default="the picture's own size",
+    ),
+]
+OverwriteFlag = Annotated[
+    bool, typer.Option("--overwrite", help="Write over results that are there already.")
+]
+ResumeFlag = Annotated[
+    bool, typer.Option("--resume", help="Leave results that are there, and do the others.")
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(help="auto, float32 or bfloat16; pictures of 16 bits always take float32."),
+]
+
 _SHOWN = 3  # names after a note that applies to many
 _LISTED = 10  # files that are listed one by one
 _FAR = 2.0  # how many times larger than in training things may look before it is said
@@ -45,79 +115,18 @@ def register(app: typer.Typer) -> None:
 
 def translate(
     run: RunArg,
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT",
-            help="A picture, or a folder or zip of pictures; of runs on speech, recordings.",
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="The folder to write: same names, same sub-folders as INPUT."
-        ),
-    ],
-    to: Annotated[
-        str | None,
-        typer.Option(help="The domain to translate to.", show_default="the run's last or only"),
-    ] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Also sheets of before and after, in OUT/compare.")
-    ] = False,
-    round_trip: Annotated[
-        bool,
-        typer.Option(
-            "--round-trip",
-            help="Also translate back, into OUT/round-trip, and say how much that differs.",
-        ),
-    ] = False,
-    side_by_side: Annotated[
-        bool,
-        typer.Option(
-            "--side-by-side",
-            help="INPUT's pictures hold both sides next to each other, as for training: translate "
-            "the half that the model starts from.",
-        ),
-    ] = False,
-    made: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="edges|grey|low-resolution|masked",
-            help="For runs trained with pairs=…: INPUT are photographs, make the model's side "
-            "of them first.",
-            show_default="INPUT is what the model starts from",
-        ),
-    ] = None,
-    scale: Annotated[
-        str,
-        typer.Option(
-            help="own: every pixel as it is, in windows that overlap. fit: at the size of the "
-            "training pictures, then brought back to the picture's own size. auto: own, unless "
-            "the picture is more than twice as large or small as those of training.",
-        ),
-    ] = "auto",
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Bring the shorter side to so many pixels first, and write that.",
-            show_default="the picture's own size",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over results that are there already.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Leave results that are there, and do the others.")
-    ] = False,
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="auto, float32 or bfloat16; pictures of 16 bits always take float32.",
-        ),
-    ] = "auto",
+    source: InputArg,
+    out: FolderOption,
+    to: ToOption = None,
+    compare: CompareFlag = False,
+    round_trip: RoundTripFlag = False,
+    side_by_side: HalvesFlag = False,
+    made: FromOption = None,
+    scale: ScaleOption = "auto",
+    size: SizeOption = None,
+    overwrite: OverwriteFlag = False,
+    resume: ResumeFlag = False,
+    precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     json: JsonFlag = False,
 ) -> None:
@@ -208,6 +217,7 @@ def _recordings(
     round_trip: bool,
     quiet: bool,
 ) -> tuple[dict[str, Any], Outcome]:
+    from latentia.sound.neural import load_vocoder
     from latentia.translating.job import chosen_target, start_of, way_back
     from latentia.translating.recordings import translate_recordings
 
@@ -223,6 +233,7 @@ def _recordings(
             target,
             out,
             back=way_back(model, start) if round_trip else None,
+            vocoder=load_vocoder(run.folder),
             existing=existing,
             told=lambda name, share: tell("translating", round(share * 1000), 1000),
         )
