@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
             "latentia evaluate runs/mnist mnist/ --metrics likelihood --every 10 --json",
             "latentia evaluate runs/classes mnist/ --metrics per_class,accuracy_score "
             "--samples 10000",
+            "latentia evaluate runs/facades facades.zip --metrics paired,label_agreement",
         )
     )(evaluate)
     app.command(epilog=examples("latentia report runs/demo"))(report)
@@ -38,7 +39,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="likelihood, fidelity, classes, reconstruction, latents, latent_space, "
-            "memorisation, modes, stacked_modes, per_class, path_length, disentanglement; slow, "
+            "memorisation, modes, stacked_modes, per_class, path_length, disentanglement; of models "
+            "that translate paired, label_agreement, translation; slow, "
             "and only when named: accuracy_score (a classifier trained on samples) and ais "
             "(annealed importance sampling). Again, or with commas, for more.",
             show_default="all that apply but the slow",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -125,12 +125,13 @@ def _content(blind: Content, x: Tensor, made: Tensor, other: Tensor) -> dict[str
 def _blind(found: Mapping[str, Translated], train: Dataset, judge: ConvFeatures) -> Content:
     """Made blind by training pictures of either domain."""
     one = next(iter(found.values()))
-    both = [part(train, name) for name in (one.origin, one.to)]
-    rows = [spread_rows(len(data), _BLIND_ROWS).split(_CHUNK) for data in both]
-    first, second = (
-        (d.batch(chunk).x for chunk in chunks) for d, chunks in zip(both, rows, strict=True)
-    )
+    first, second = (_batches(part(train, name)) for name in (one.origin, one.to))
     return Content.between(judge, first, second)
+
+
+def _batches(data: Dataset) -> Iterator[Tensor]:
+    for rows in spread_rows(len(data), _BLIND_ROWS).split(_CHUNK):
+        yield data.batch(rows).x
 
 
 def _told(blind: Content, found: Translated) -> float:
