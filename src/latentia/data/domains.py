@@ -17,7 +17,8 @@ from latentia.errors import UserError, nearest
 
 _WAYS = (
     "put them into two folders (trainA/ and trainB/, or a folder for each class), give two "
-    'sources ("a.zip + b.zip"), or split them by a table (--set split=COLUMN --set attributes=FILE.csv)'
+    'sources ("a.zip + b.zip"), or split them by a table '
+    "(--set split=COLUMN --set attributes=FILE.csv)"
 )
 
 
