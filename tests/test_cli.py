@@ -25,6 +25,7 @@ VERBS = (
     "interpolate",
     "traverse",
     "translate",
+    "vocoder",
     "evaluate",
     "report",
     "health",

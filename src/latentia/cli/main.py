@@ -24,6 +24,7 @@ from latentia.cli import (
     score,
     study,
     translate,
+    vocoder,
     walking,
 )
 from latentia.cli.common import examples, say
@@ -122,6 +123,7 @@ fit.register(app)
 explore.register(app)
 walking.register(app)
 translate.register(app)
+vocoder.register(app)
 app.add_typer(latent.app, name="explore")
 judge.register(app)
 health.register(app)

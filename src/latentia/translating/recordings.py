@@ -14,7 +14,8 @@ from latentia.abilities import Translates
 from latentia.data.images import Unreadable, as_unreadable
 from latentia.data.spec import DataSpec
 from latentia.errors import UserError
-from latentia.sound.recording import translate_recording
+from latentia.sound.recording import Spoken, translate_recording
+from latentia.sound.vocoders import Vocoder
 from latentia.translating.files import Found, Item
 from latentia.translating.many import Done, Existing, Heard, Outcome, Told, translate_all
 
@@ -29,6 +30,7 @@ def translate_recordings(
     out: Path,
     *,
     back: str | None = None,
+    vocoder: Vocoder | None = None,
     existing: Existing = "refuse",
     told: Heard = lambda name, share: None,
 ) -> Outcome:
@@ -41,12 +43,13 @@ def translate_recordings(
         to: the target domain.
         out: the folder to write.
         back: the domain to translate back to, for a round trip; None makes none.
+        vocoder: makes the waveforms; None takes Griffin-Lim.
         existing, told: as for `many.translate_all`.
 
     Raises:
         UserError: as `many.translate_all`.
     """
-    one = _Work(model, spec, to, back).one
+    one = _Work(model, spec, to, back, vocoder).one
     return translate_all(found, one, out, existing=existing, round_trip=back is not None, told=told)
 
 
@@ -56,19 +59,23 @@ class _Work:
     spec: DataSpec
     to: str
     back: str | None
+    vocoder: Vocoder | None
 
     def one(self, item: Item, target: Path, returned: Path | None, told: Told) -> Done:
         target, away = _as_wav(target), None
         try:
             with _on_disk(item) as source:
-                spoken = translate_recording(self.model, self.spec, source, self.to, target)
+                spoken = self._say(source, self.to, target)
             if returned is not None and self.back is not None:
                 away = _as_wav(returned)
-                translate_recording(self.model, self.spec, target, self.back, away)
+                self._say(target, self.back, away)
         except UserError as problem:
             raise Unreadable("not a recording", str(problem)) from None
         words = f"{spoken.seconds:.1f} s, {spoken.rate:,} Hz, by {spoken.vocoder}"
         return Done(item.name, target, away, words, facts=spoken.to_json())
+
+    def _say(self, source: Path, to: str, out: Path) -> Spoken:
+        return translate_recording(self.model, self.spec, source, to, out, vocoder=self.vocoder)
 
 
 @contextmanager
