@@ -78,7 +78,7 @@ def tint(x: Tensor, to: str) -> Tensor:
     return 1 - (1 - x) * 2 / 3 if to == "bright" else 1 - (1 - x) * 3 / 2
 
 
-PAIRS, HELD = facades(160, 0), facades(24, 1)
+PAIRS, HELD = facades(120, 0), facades(24, 1)
 DOMAINS, UNSEEN = tinted(slice(0, 1200)), tinted(slice(1200, 1797))
 BOTH = ("photo", "labels")
 
@@ -116,10 +116,10 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def quick(*args: object, **named: object) -> object:
-        return default_extractor(*args, **named, examples=6000)  # type: ignore[arg-type]
+        return default_extractor(*args, **named, examples=4000)  # type: ignore[arg-type]
 
     monkeypatch.setattr(room, "default_extractor", quick)
-    monkeypatch.setattr(labels_room, "default_examples", lambda data: 1200)
+    monkeypatch.setattr(labels_room, "default_examples", lambda data: 900)
 
 
 def of_pairs(rule: Carry, cached: Path, to: str = "photo", name: str = "paired") -> dict:
@@ -331,7 +331,7 @@ def test_sharpness_falls_with_blur_and_knows_no_colour() -> None:
 
 
 def test_perceptual_distance_grows_with_the_change(cached: Path) -> None:
-    judge = default_extractor(part(PAIRS, "photo"), None, cached, examples=6000)
+    judge = default_extractor(part(PAIRS, "photo"), None, cached, examples=4000)
     assert isinstance(judge, ConvFeatures)
     x = part(HELD, "photo").batch(range(16)).x
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
@@ -340,7 +340,7 @@ def test_perceptual_distance_grows_with_the_change(cached: Path) -> None:
 
 
 def test_content_is_blind_to_tone_and_sees_another_picture(cached: Path) -> None:
-    judge = default_extractor(part(PAIRS, "photo"), None, cached, examples=6000)
+    judge = default_extractor(part(PAIRS, "photo"), None, cached, examples=4000)
     assert isinstance(judge, ConvFeatures)
     x = part(HELD, "photo").batch(range(16)).x
     content = Content.between(judge, [x[:8]], [0.4 * x[:8] - 0.3])

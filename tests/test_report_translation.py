@@ -116,7 +116,7 @@ def test_the_report_shows_translations(run: Run, monkeypatch: pytest.MonkeyPatch
 def test_a_run_is_evaluated(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("latentia.metrics.features.train_convnet", _untrained)
     monkeypatch.setenv("LATENTIA_CACHE", str(tmp_path))
-    words = ["evaluate", str(run.folder), "digits", "--samples", "40"]
+    words = ["evaluate", str(run.folder), "--samples", "40"]
     result = CliRunner().invoke(app, [*words, "--json"])
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from latentia.cli.common import (
-    DataArg,
     DeviceOption,
     JsonFlag,
     RunArg,
@@ -22,11 +21,11 @@ from latentia.cli.common import (
 def register(app: typer.Typer) -> None:
     app.command(
         epilog=examples(
-            "latentia evaluate runs/demo digits",
+            "latentia evaluate runs/demo",
             "latentia evaluate runs/mnist mnist/ --metrics likelihood --every 10 --json",
             "latentia evaluate runs/classes mnist/ --metrics per_class,accuracy_score "
             "--samples 10000",
-            "latentia evaluate runs/facades facades.zip --metrics paired,label_agreement",
+            "latentia evaluate runs/facades --metrics paired,label_agreement",
         )
     )(evaluate)
     app.command(epilog=examples("latentia report runs/demo"))(report)
@@ -34,15 +33,22 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     run: RunArg,
-    data: DataArg,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="Anything `latentia fit` takes; its test split is measured on.",
+            show_default="what the run was trained on",
+        ),
+    ] = None,
     metrics: Annotated[
         list[str] | None,
         typer.Option(
             help="likelihood, fidelity, classes, reconstruction, latents, latent_space, "
-            "memorisation, modes, stacked_modes, per_class, path_length, disentanglement; of models "
-            "that translate paired, label_agreement, translation; slow, "
-            "and only when named: accuracy_score (a classifier trained on samples) and ais "
-            "(annealed importance sampling). Again, or with commas, for more.",
+            "memorisation, modes, stacked_modes, per_class, path_length, disentanglement; of "
+            "translating models paired, label_agreement, translation; slow, and only when "
+            "named: accuracy_score (a classifier trained on samples) and ais (annealed "
+            "importance sampling). Again, or with commas, for more.",
             show_default="all that apply but the slow",
         ),
     ] = None,
@@ -67,7 +73,7 @@ def evaluate(
     device: DeviceOption = "auto",
     json: JsonFlag = False,
 ) -> None:
-    """Measure a model on the test split of DATA.
+    """Measure a model on held-out rows: the test split of its own data, or of DATA.
 
     With --json, figures by metric; where one metric is asked for, its figures alone.
     """
@@ -91,7 +97,7 @@ def evaluate(
     if json:
         only = names is not None and len(figures) == 1
         answer = next(iter(figures.values())) if only else figures
-        print_json({"run": found.folder, "data": data, **answer})
+        print_json({"run": found.folder, "data": data or found.source, **answer})
     else:
         _print_figures(figures)
 
