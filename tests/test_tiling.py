@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentia.errors import UserError
+from latentia.nn.resnet_generator import QuickGenerator, ResnetGenerator
+from latentia.nn.translating import LocalUNet
 from latentia.translating.tiling import (
     Window,
     blended_windows,
@@ -51,6 +55,45 @@ def test_windows_give_exactly_what_one_pass_gives(size: tuple[int, int], side: i
     single = translated(Local(), x.float(), "B", side=side)
     levels = ((single + 1) * 127.5).round() - ((wanted + 1) * 127.5).round()
     assert (levels != 0).float().mean() < 1e-3 and levels.abs().max() <= 1  # rounding alone
+
+
+class Wrapped(torch.nn.Module):
+    """A network as a translator, with weights far from where training begins."""
+
+    domains, targets = ("A", "B"), ("B",)
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net, self.multiple, self.reach = net, net.multiple, net.reach
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weight in self.parameters():
+                fan = max(1, weight[0].numel()) if weight.ndim > 1 else 4
+                weight.copy_(torch.randn(weight.shape, generator=generator) / fan**0.5)
+
+    def translate(self, x: torch.Tensor, to: str) -> torch.Tensor:
+        return torch.tanh(self.net(x))
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        lambda: LocalUNet(3, 3, width=(8, 8), depth=1),
+        lambda: QuickGenerator((3, 3), 8, 1),
+        lambda: ResnetGenerator((3, 3), 4, 1, norm="none"),
+    ],
+    ids=["unet", "quick", "resnet"],
+)
+def test_our_local_networks_reach_no_further_than_they_say(
+    net: Callable[[], torch.nn.Module],
+) -> None:
+    model: Any = Wrapped(net()).eval()
+    assert model.reach is not None
+    x = picture(210, 70)
+    wanted = in_one(model, x)
+    found = translated(model, x, "B", side=2 * model.reach + 16)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=2e-5)
+    assert len(exact_windows(212, model.multiple, model.reach, 2 * model.reach + 16)) > 1
 
 
 def test_one_window_is_one_pass_to_the_bit() -> None:
