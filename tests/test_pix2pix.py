@@ -162,9 +162,18 @@ def test_the_critic_sees_what_is_given_beside_the_answer() -> None:
     given, wanted = play.shown(shown, now())
     for _ in play.play(shown, moment):
         pass
-    first = seen[0]
-    assert torch.equal(first[:, :1], given.repeat(2, 1, 1, 1))
-    assert torch.equal(first[:4, 1:], wanted) and not torch.equal(first[4:, 1:], wanted)
+    on_real, on_made = seen[:2]
+    assert torch.equal(on_real, torch.cat([given, wanted], 1))
+    assert torch.equal(on_made[:, :1], given) and not torch.equal(on_made[:, 1:], wanted)
+
+
+def test_a_loss_of_differences_leaves_the_last_bias_alone() -> None:
+    play = game(scales=1)
+    assert isinstance(play, PairedGame)
+    _, terms = next(play.play(batch(), now()))
+    last = play.critic.nets[0][-1].bias
+    (slope,) = torch.autograd.grad(terms["adversarial"], last)
+    assert not slope.any()  # Adam would make steps of what rounding leaves
 
 
 def test_without_a_critic_there_is_one_player_and_one_term() -> None:

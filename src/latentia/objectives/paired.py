@@ -137,8 +137,8 @@ class PairedGame(Paired):
 
     def critic_terms(self, given: Tensor, wanted: Tensor, made: Tensor, now: Now) -> Terms:
         """What the critic descends on; `made` is detached."""
-        both = self.judge(given.repeat(2, 1, 1, 1), torch.cat([wanted, made]))
-        on_real, on_made = both.chunk(2)
+        # one after the other: what a loss of differences says of the last bias cancels to zero
+        on_real, on_made = self.judge(given, wanted), self.judge(given, made)
         now.note("critic_right", (on_real > on_made).float().mean())
         terms = {"adversarial": CRITIC_LOSS[self.loss](on_real.flatten(), on_made.flatten())}
         gamma = self.penalty_weight(now.progress)

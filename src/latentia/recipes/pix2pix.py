@@ -52,8 +52,8 @@ class Pix2PixSettings(PairsSettings):
     loss: Literal[
         "relativistic", "non-saturating", "minimax", "least-squares", "hinge", "wasserstein"
     ] = Field("relativistic", description="the game's loss")
-    gamma: float = Field(1.0, ge=0, description="weight of the critic's R1 penalty at the start")
-    gamma_end: float = Field(0.1, ge=0, description="weight of the penalty at the end")
+    gamma: float = Field(2.0, ge=0, description="weight of the critic's R1 penalty at the start")
+    gamma_end: float = Field(1.0, ge=0, description="weight of the penalty at the end")
     sparse: int = Field(2, ge=1, description="the penalty is taken on every so many-th pair")
     critic_width: int = Field(64, ge=4, description="channels of the critic at half size")
     critic_layers: int | None = Field(
