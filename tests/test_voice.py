@@ -107,7 +107,7 @@ def test_noise_and_silence_have_no_pitch() -> None:
 def test_distortion_is_the_difference_of_log_spectra() -> None:
     a = np.random.default_rng(0).standard_normal((9, 3))
     assert mel_cepstral_distortion(a, a) == 0
-    apart = mel_cepstral_distortion(a[:1], a[:1] + [0.5, 0, 0])
+    apart = mel_cepstral_distortion(a[:1], a[:1] + np.array([0.5, 0, 0]))
     assert apart == pytest.approx(10 / np.log(10) * np.sqrt(2 * 0.25))  # Kubichek 1993
 
 
