@@ -6,6 +6,7 @@ Everything is measured on waveforms, so that the vocoder counts as well.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -21,6 +22,7 @@ from latentia.metrics.classifiers import train_classifier
 
 CEPSTRA = 24  # without c0, loudness
 LOWEST_PITCH, HIGHEST_PITCH = 60.0, 400.0  # hertz
+_WINDOW = re.compile(r"@[\d.]+s$")  # of a long recording, as data.windows calls it
 _VOICED = 0.5  # least normalised autocorrelation at the pitch
 _QUIET_DB = 30.0  # below the loudest frame: counts as no speech
 
@@ -34,7 +36,7 @@ def name_part(name: str, place: int) -> str:
     Raises:
         UserError: the name has too few.
     """
-    parts = PurePosixPath(name).stem.split("@")[0].split("_")
+    parts = PurePosixPath(_WINDOW.sub("", name)).stem.split("_")
     if place >= len(parts):
         raise UserError(f"The name {name} has no part {place + 1} between underscores.")
     return parts[place]
