@@ -140,7 +140,9 @@ def open_pile(
         require_readers(pile.name, [picture.name for picture in pile.pictures])
     if options.window is not None and pile.sound:
         sound = None if like is None or like.sound is None else LogMel.from_json(like.sound)
-        pile = windowed(pile, options.window, options.seed, sound and sound.seconds)
+        pile = windowed(
+            pile, options.window, options.seed, None if sound is None else sound.seconds
+        )
     folder = (cache_dir or default_cache_dir()) / "images" / _key(pile, options, reader)
     cached = _load(folder)
     if cached is None:
