@@ -192,7 +192,9 @@ def test_recordings_go_to_the_functions_for_sound(
         (folder / name).write_bytes(b"sound")
     calls: list[tuple[str, str]] = []
 
-    def said(model: object, spec: object, source: Path, to: str, out: Path) -> Spoken:
+    def said(
+        model: object, spec: object, source: Path, to: str, out: Path, *, vocoder: object
+    ) -> Spoken:
         if Path(source).suffix == ".flac" and len(calls) == 5:
             raise UserError("no")
         calls.append((Path(source).name, to))
