@@ -159,7 +159,7 @@ CYCLE_TOGETHER: dict[str, dict[str, Any]] = {
 TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     **{("cyclegan", key): beside for key, beside in CYCLE_TOGETHER.items()},
     **{(family, key): beside for family in GANS for key, beside in GAN_TOGETHER.items()},
-    ("voice-cyclegan", "critic_layers"): {"size": 16},
+    ("voice-cyclegan", "critic_layers"): {"size": 24},
     ("vae", "detail"): {"layers": 2},
     ("vae", "components"): {"prior": "mixture"},
     ("vae", "draws"): {"objective": "iwae"},
