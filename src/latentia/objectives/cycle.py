@@ -153,12 +153,16 @@ class CycleGame:
 
     def play(self, batch: Batch, now: Now) -> Iterator[tuple[str, Terms]]:
         real = sides(batch, self.model.domains, self.jitter, now)
-        fake, kept = self.there(real)
+        fake, kept = self.there(self.shown(real, now))
         back = self.back(fake)
         yield "generator", self.generator_terms(real, fake, kept, back, now)
         yield "critic", self.critics.unmask(real, fake, now)
 
     # what a variant of the game overrides
+
+    def shown(self, real: Sides, now: Now) -> Sides:
+        """What the generators see of pictures on the way there: all of them."""
+        return real
 
     def there(self, real: Sides) -> tuple[Sides, Sides]:
         """Fakes of each domain, and what becomes of some pictures that are of it already."""

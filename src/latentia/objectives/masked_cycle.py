@@ -5,13 +5,11 @@ To fill in the hidden frames a generator has to learn how its target's speech go
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from latentia.game import Batch, Now, Player, Terms
-from latentia.objectives.cycle import Carries, Critics, CycleGame, Sides, sides
+from latentia.game import Now, Player
+from latentia.objectives.cycle import Carries, Critics, CycleGame, Sides
 
 
 class MaskedCycleGame(CycleGame):
@@ -40,14 +38,7 @@ class MaskedCycleGame(CycleGame):
         super().__init__(model, critics, players, cycle=cycle, identity=identity, sparse=sparse)
         self.hidden = hidden
 
-    def play(self, batch: Batch, now: Now) -> Iterator[tuple[str, Terms]]:
-        real = sides(batch, self.model.domains, 0, now)
-        fake, kept = self.there(self.partly(real, now))
-        back = self.back(fake)
-        yield "generator", self.generator_terms(real, fake, kept, back, now)
-        yield "critic", self.critics.unmask(real, fake, now)
-
-    def partly(self, real: Sides, now: Now) -> Sides:
+    def shown(self, real: Sides, now: Now) -> Sides:
         """Pictures with their masks as a second channel, `(B, 2, H, W)`."""
         return {
             name: torch.cat([x, frame_mask(x, now.uniform(len(x), 2), self.hidden)], 1)
