@@ -10,7 +10,7 @@ from torch import nn
 
 from latentia.data.spec import DataSpec
 from latentia.errors import UserError
-from latentia.game import Batch, Now
+from latentia.game import Batch, Judges, Now
 from latentia.maths.translation import cycle_loss, identity_loss, jittered, patch_nce
 from latentia.models.translator import Translator
 from latentia.nn.picture_norm import PictureNorm
@@ -231,6 +231,26 @@ def test_the_terms_of_a_game_in_closed_form() -> None:
         "other": 2.0 * (real + 0.5 * (0.5**2 + 0.5**2)),
     }
     assert {k: v.item() for k, v in terms.items()} == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_doctor_may_ask_about_rows_in_any_order() -> None:
+    """Domains of constant pictures −½ and ½: who is who is told by the labels alone."""
+    model = Translator(("a", "b"), (1, 1), {"a": Shift(-0.6), "b": Shift(0.8)})
+    critics = Critics({"a": Mean(), "b": Mean()}, (1, 4, 4))
+    played = CycleGame(model, critics, {})
+    assert isinstance(played, Judges)
+    labels = torch.tensor([1, 1, 0, 1, 0])
+    x = (labels - 0.5).view(5, 1, 1, 1).expand(5, 1, 4, 4)
+    said = played.verdict(Batch(x, labels, torch.arange(5)), moment())
+    assert said.real.tolist() == [-0.5, -0.5, 0.5, 0.5], "as many of each"
+    assert said.fake.tolist() == pytest.approx([-0.1, -0.1, 0.3, 0.3])
+    assert torch.equal(said.seen.mean((1, 2, 3)), said.real)
+    assert torch.equal(said.made.mean((1, 2, 3)), said.fake)
+    critic, generator = played.stakes(said.real, said.fake)
+    assert critic.item() == pytest.approx(0.5 * (1.25 + 0.05)), "½ E(D − 1)² + ½ E D²"
+    assert generator.item() == pytest.approx(0.5 * (1.1**2 + 0.7**2) / 2)
+    alone = played.verdict(Batch(x[:2], labels[:2], torch.arange(2)), moment())
+    assert len(alone.real) == len(alone.made) == 0
 
 
 @pytest.mark.parametrize("loss", ["least-squares", "relativistic", "non-saturating", "hinge"])

@@ -18,6 +18,7 @@ from latentia.data.stream import Stream
 from latentia.data.wave_file import wave_bytes
 from latentia.errors import UserError
 from latentia.recipes.family import Family
+from latentia.recipes.registry import recipe
 from latentia.recipes.sides import DomainsSettings, require_fit
 from latentia.run import describe_source
 
@@ -212,9 +213,10 @@ def test_the_choice_of_domains_survives_the_recipe() -> None:
 
 def test_families_of_domains_refuse_other_data(tmp_path: Path) -> None:
     family = Family("cycle", "", "", (), (), ("image",), "", data="domains")
-    require_fit(opened("digits", domains=("1", "2")), family)
+    digits = opened("digits", domains=("1", "2"))
+    require_fit(digits, family)
     with pytest.raises(UserError, match="even"):
-        require_fit(opened("digits", domains=("1", "2")), family, 15)
+        recipe("cyclegan").settings.model_validate({"batch_size": 15}).resolved(digits.spec)
     with pytest.raises(UserError, match=r"10 classes.*domains=0,1"):
         require_fit(open_data("digits"), family)
     for i in range(4):

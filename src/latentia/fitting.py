@@ -24,6 +24,7 @@ from latentia.explore.classes import class_rows
 from latentia.explore.translated_rows import translated_rows
 from latentia.files import write_text
 from latentia.game import Objective, Resamples
+from latentia.maths.chunks import device_of
 from latentia.precision import resolve_precision
 from latentia.recipes.base import parse_settings
 from latentia.recipes.exposure import exposed
@@ -145,8 +146,8 @@ def plan(
     options = settings.options()
     announce = None if quiet else say
     dataset = open_data(data, split="train", options=options, strict=strict, announce=announce)
+    require_fit(dataset, facts)
     resolved = settings.resolved(dataset.spec)
-    require_fit(dataset, facts, resolved.known("batch_size"))
     if len(dataset) < 2:
         raise UserError(f"{dataset.spec.name} has {len(dataset)} examples to train on: too few.")
     source = describe_source(data)
@@ -391,7 +392,7 @@ def _pictures(model: nn.Module, dataset: Dataset) -> torch.Tensor | None:
     if isinstance(model, Samples):
         return model.sample(range(PREVIEW_COUNT))
     if isinstance(model, Encodes) and isinstance(model, Decodes):
-        device = str(next(iter(model.parameters())).device)
+        device = str(device_of(model))
         chosen = np.linspace(0, len(dataset) - 1, PREVIEW_COUNT).astype(int)
         return model.decode(model.encode(dataset.batch(chosen, device).x))
     return None

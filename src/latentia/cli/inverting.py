@@ -75,6 +75,7 @@ def inverter(
 def _likeness(run: Run, model: Any, perceptual: bool) -> Likeness:
     """By values, and of pictures by the features of the data's own classifier as well."""
     from latentia.explore.invert import Likeness
+    from latentia.maths.chunks import device_of
     from latentia.metrics.features import ConvFeatures
 
     train = run.data("train")
@@ -82,7 +83,7 @@ def _likeness(run: Run, model: Any, perceptual: bool) -> Likeness:
         return Likeness.among(train, model)
     seen = seen_by(run, train)
     assert isinstance(seen, ConvFeatures)  # of pictures
-    where = next(iter(model.parameters())).device
+    where = device_of(model)
     return Likeness.among(train, model, seen.net.to(where).features)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from latentia.game import Batch, Now, Player, Terms
+from latentia.game import Batch, Now, Player, Terms, Verdict
 from latentia.maths.translation import patch_nce
 from latentia.objectives.cycle import Carries, Critics, sides
 
@@ -100,6 +100,16 @@ class ContrastiveGame:
         terms = {"adversarial": self.critics.convince(real, fake, now)}
         yield "generator", terms | self.content_terms(before, after, len(source), now)
         yield "critic", self.critics.unmask(real, fake, now)
+
+    # asked outside a step: `latentia.game.Judges`
+
+    def verdict(self, batch: Batch, now: Now) -> Verdict:
+        """The critic's mean answers on pictures of the domain, and on translations to it."""
+        return self.critics.verdict(self.model, batch)
+
+    def stakes(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of critic and generator at these verdicts `(B,)`."""
+        return self.critics.stakes(real, fake)
 
     def content_terms(self, before: Tensor, after: Tensor, sources: int, now: Now) -> Terms:
         """The contrastive losses of the first `sources` rows, and of the others."""

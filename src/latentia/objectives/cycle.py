@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from latentia.game import Batch, Now, Player, Terms
+from latentia.game import Batch, Now, Player, Terms, Verdict
 from latentia.maths import adversarial as maths
 from latentia.maths.translation import cycle_loss, identity_loss, jittered
 from latentia.nn.augment import Augment
@@ -94,14 +94,37 @@ class Critics(nn.Module):
         """The generators' loss, a scalar: how far their fakes are from passing as real."""
         total: list[Tensor] = []
         for name, net in zip(self._names, self.nets, strict=True):
-            on_fake = net(self._seen(fake[name], now))
-            if self.loss != "relativistic":
-                total.append(GENERATOR_LOSS[self.loss](on_fake))
-                continue
-            with torch.no_grad():  # data do not depend on the generators
-                on_real = net(self._seen(real[name], now))
-            total.append(maths.relativistic_generator(on_real, on_fake))
+            on_fake = on_real = net(self._seen(fake[name], now))
+            if self.loss == "relativistic":  # the only one that looks at both
+                with torch.no_grad():  # data do not depend on the generators
+                    on_real = net(self._seen(real[name], now))
+            total.append(self._convinced(on_real, on_fake))
         return torch.stack(total).sum()
+
+    def verdict(self, model: Carries, batch: Batch) -> Verdict:
+        """Mean answers on the pictures of a batch in any order, and on as many translations."""
+        assert batch.labels is not None, "domains are labels"
+        real = {name: batch.x[batch.labels == i] for i, name in enumerate(model.domains)}
+        nobody = batch.x[:0]
+        answers = [(nobody.new_zeros(0), nobody.new_zeros(0), nobody, nobody)]
+        for name, net in zip(self._names, self.nets, strict=True):
+            (source,) = (x for domain, x in real.items() if domain != name)
+            both = min(len(source), len(real[name]))
+            if not both:
+                continue
+            own, made = real[name][:both], model(source[:both], name)
+            on_own, on_made = net(torch.cat([own, made])).reshape(2 * both, -1).mean(1).split(both)
+            answers.append((on_own, on_made, own, made))
+        return Verdict(*(torch.cat(each) for each in zip(*answers, strict=True)))
+
+    def stakes(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of critics and generators at these verdicts `(B,)`."""
+        return CRITIC_LOSS[self.loss](real, fake), self._convinced(real, fake)
+
+    def _convinced(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
+        if self.loss == "relativistic":
+            return maths.relativistic_generator(on_real, on_fake)
+        return GENERATOR_LOSS[self.loss](on_fake)
 
     def _seen(self, x: Tensor, now: Now) -> Tensor:
         return x if self.augment is None else self.augment(x, now)
@@ -157,6 +180,16 @@ class CycleGame:
         back = self.back(fake)
         yield "generator", self.generator_terms(real, fake, kept, back, now)
         yield "critic", self.critics.unmask(real, fake, now)
+
+    # asked outside a step: `latentia.game.Judges`
+
+    def verdict(self, batch: Batch, now: Now) -> Verdict:
+        """The critics' mean answers on the pictures of a batch, and on their translations."""
+        return self.critics.verdict(self.model, batch)
+
+    def stakes(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of critics and generators at these verdicts `(B,)`."""
+        return self.critics.stakes(real, fake)
 
     # what a variant of the game overrides
 

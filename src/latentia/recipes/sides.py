@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field
 
 from latentia.data.domains import require_domains
-from latentia.data.spec import DataOptions, Dataset, Pairs
+from latentia.data.spec import DataOptions, Dataset, DataSpec, Pairs
 from latentia.errors import UserError
 from latentia.recipes.base import CommonSettings
 from latentia.recipes.family import Family
@@ -39,6 +40,21 @@ class DomainsSettings(CommonSettings):
     )
     attributes: str | None = Field(None, description="CSV with the attributes of each file")
 
+    def resolved(self, spec: DataSpec) -> Self:
+        """The same settings, complete, with a batch that shows as many of each domain.
+
+        Raises:
+            UserError: an odd batch size.
+        """
+        chosen = super().resolved(spec)
+        batch_size = chosen.known("batch_size")
+        if batch_size % 2:
+            raise UserError(
+                f"batch_size={batch_size} counts both domains together, as many of each; use an "
+                "even number."
+            )
+        return chosen
+
     def options(self, seed: int = 0) -> DataOptions:
         """How the data is opened under these settings."""
         table = self.attributes and str(Path(self.attributes).expanduser().resolve())
@@ -47,12 +63,12 @@ class DomainsSettings(CommonSettings):
         )
 
 
-def require_fit(data: Dataset, family: Family, batch_size: int = 2) -> None:
+def require_fit(data: Dataset, family: Family) -> None:
     """Refuse data that a family cannot learn from.
 
     Raises:
-        UserError: pairs for a family of single examples, or the other way round; not two domains,
-            or a batch that cannot show as many of each.
+        UserError: data of another kind; pairs for a family of single examples, or the other way
+            round; not two domains.
     """
     spec = data.spec
     if spec.kind not in family.kinds:
@@ -70,8 +86,3 @@ def require_fit(data: Dataset, family: Family, batch_size: int = 2) -> None:
         )
     if family.data == "domains":
         require_domains(spec, data.labels is not None)
-        if batch_size % 2:
-            raise UserError(
-                f"batch_size={batch_size} counts both domains together, as many of each; use an "
-                "even number."
-            )

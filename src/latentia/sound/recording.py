@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from latentia.abilities import Translates
@@ -20,6 +20,7 @@ from latentia.data.wave_file import wave_header
 from latentia.data.windows import gain_to
 from latentia.errors import UserError
 from latentia.files import write_aside
+from latentia.maths.chunks import device_of
 from latentia.sound.loudness import limited, matching_gain
 from latentia.sound.stream import measure, resampled_length, spectrograms, wave_at
 from latentia.sound.vocoders import GriffinLim, Vocoder
@@ -146,8 +147,7 @@ def translated_picture(model: Translates, picture: Tensor, to: str, how: LogMel)
     width = max(frames, how.frames)
     width += -width % model.multiple
     whole = picture[:, torch.arange(width) % frames]
-    where = next(iter(model.parameters())).device if isinstance(model, nn.Module) else "cpu"
-    made = model.translate(whole[None, None].to(where), to)[0, 0].cpu()
+    made = model.translate(whole[None, None].to(device_of(model)), to)[0, 0].cpu()
     return made[:, :frames]
 
 

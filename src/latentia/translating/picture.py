@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -76,16 +76,16 @@ def translate_original(
     if original.head.alpha and not there.alpha:
         notes.append(f"{there.format} cannot hold its transparency")
     out.parent.mkdir(parents=True, exist_ok=True)
-    x = _source(original, job, plan)
+    way = _Way(original, job, plan, _source(original, job, plan), there, told)
     if returned is None or back is None:
-        _write(out, there, original, job, plan, x, None, told)
+        way.write(out)
         return Translation(plan, tuple(notes), None)
     kept = Spool(out.parent, job.channels[1], plan.work[0], there.dtype)
-    _write(out, there, original, job, plan, x, kept, lambda share: told(share / 2))
+    replace(way, kept=kept, told=lambda share: told(share / 2)).write(out)
     home = output_head(original.head, plan.out, back.channels[1])
-    found = _Difference(x)
+    found = _Difference(way.x)
     second = partial(_second_half, told)
-    _write(returned, home, original, back, plan, _of_spool(kept), None, second, found)
+    _Way(original, back, plan, _of_spool(kept), home, second, found=found).write(returned)
     return Translation(plan, tuple(notes), found.mean)
 
 
@@ -101,8 +101,8 @@ def translated_levels(original: Original, job: Job) -> np.ndarray:
     """
     plan = planned(original.head.size, job.trained, job.scale, side=job.size, local=job.local)
     head = output_head(original.head, plan.out, job.channels[1])
-    x = _source(original, job, plan)
-    return np.concatenate([*_finished(head, original, job, plan, x, None, _silent, None)], 1)
+    way = _Way(original, job, plan, _source(original, job, plan), head)
+    return np.concatenate([*way.levels()], 1)
 
 
 class _Difference:
@@ -175,83 +175,81 @@ def _of_spool(kept: Spool) -> Rows:
     return lambda *box: to_unit(kept.read(*box))
 
 
-def _write(
-    out: Path,
-    head: Head,
-    original: Original,
-    job: Job,
-    plan: Plan,
-    x: Rows,
-    kept: Spool | None,
-    told: Told,
-    found: _Difference | None = None,
-) -> None:
-    levels = _finished(head, original, job, plan, x, kept, told, found)
-    write_aside(out, lambda aside: write_picture(aside, head, levels))
+@dataclass(frozen=True)
+class _Way:
+    """One way through a model: what it sees, and what is made of its answers.
 
+    Attributes:
+        original: the picture, with its opacity and its finer detail.
+        job: how it is translated.
+        plan: its sizes.
+        x: what the model sees.
+        head: of what is written.
+        told: hears the share that is done.
+        kept: keeps the answers at the size of the work, for a way back.
+        found: compares them with what they should be.
+    """
 
-def _finished(
-    head: Head,
-    original: Original,
-    job: Job,
-    plan: Plan,
-    x: Rows,
-    kept: Spool | None,
-    told: Told,
-    found: _Difference | None,
-) -> Iterator[np.ndarray]:
-    """What `x` gives, translated, in the size and with the opacity of the original, as levels."""
-    bands = _translated(job, plan, x, head, told)
+    original: Original
+    job: Job
+    plan: Plan
+    x: Rows
+    head: Head
+    told: Told = _silent
+    kept: Spool | None = None
+    found: _Difference | None = None
 
-    def seen() -> Iterator[np.ndarray]:
-        for top, band in bands:
-            if kept is not None:
-                kept.write(to_levels(band, head.dtype))
-            if found is not None:
-                found.add(top, band)
+    def write(self, out: Path) -> None:
+        write_aside(out, lambda aside: write_picture(aside, self.head, self.levels()))
+
+    def levels(self) -> Iterator[np.ndarray]:
+        """The translation in the size and with the opacity of the original, in bands."""
+        bands = self._noted()
+        if self.plan.work != self.plan.out:
+            bands = self._brought_back(bands)
+        levels = (to_levels(band, self.head.dtype) for band in bands)
+        return _with_alpha(levels, self.original, self.head)
+
+    def _noted(self) -> Iterator[np.ndarray]:
+        for top, band in self._translated():
+            if self.kept is not None:
+                self.kept.write(to_levels(band, self.head.dtype))
+            if self.found is not None:
+                self.found.add(top, band)
             yield band
 
-    finished = seen() if plan.work == plan.out else _brought_back(seen(), original, job, plan, x)
-    return _with_alpha((to_levels(band, head.dtype) for band in finished), original, head)
+    def _translated(self) -> Iterator[tuple[int, np.ndarray]]:
+        def read(*box: int) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(self.x(*box)))[None]  # type: ignore[call-arg]
 
+        job, (wide, tall) = self.job, self.plan.work
+        bands = translated_bands(
+            job.model,
+            read,
+            tall,
+            wide,
+            job.to,
+            channels=job.channels[0],
+            side=job.side,
+            least=job.least,
+            precision=job.precision if self.head.depth == 8 else torch.float32,
+            told=self.told,
+        )
+        for top, band in bands:
+            yield top, band[0].numpy()
 
-def _translated(
-    job: Job, plan: Plan, x: Rows, head: Head, told: Told
-) -> Iterator[tuple[int, np.ndarray]]:
-    def read(*box: int) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(x(*box)))[None]  # type: ignore[call-arg]
-
-    wide, tall = plan.work
-    bands = translated_bands(
-        job.model,
-        read,
-        tall,
-        wide,
-        job.to,
-        channels=job.channels[0],
-        side=job.side,
-        least=job.least,
-        precision=job.precision if head.depth == 8 else torch.float32,
-        told=told,
-    )
-    for top, band in bands:
-        yield top, band[0].numpy()
-
-
-def _brought_back(
-    bands: Iterator[np.ndarray], original: Original, job: Job, plan: Plan, x: Rows
-) -> Iterator[np.ndarray]:
-    """The translation in the size of the original; finer detail is the original's own."""
-    y = np.concatenate(list(bands), 1)
-    wide, tall = plan.work
-    finer = job.detail and wide < plan.out[0]
-    change = y - x(0, tall, 0, wide) if finer else y
-    for top, bottom in bands_of(plan.out[1], plan.out[0]):
-        band = resampled(lambda a, b: change[:, a:b], plan.work, plan.out, top, bottom)
-        if finer:
-            box = (top, bottom, 0, plan.out[0])
-            band = band + original.over(job.background, job.channels[0], box)
-        yield band
+    def _brought_back(self, bands: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """The translation in the size of the original; finer detail is the original's own."""
+        y = np.concatenate(list(bands), 1)
+        job, work, out = self.job, self.plan.work, self.plan.out
+        finer = job.detail and work[0] < out[0]
+        change = y - self.x(0, work[1], 0, work[0]) if finer else y
+        for top, bottom in bands_of(out[1], out[0]):
+            band = resampled(lambda a, b: change[:, a:b], work, out, top, bottom)
+            if finer:
+                box = (top, bottom, 0, out[0])
+                band = band + self.original.over(job.background, job.channels[0], box)
+            yield band
 
 
 def _with_alpha(
