@@ -37,8 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "objectives": {"nn", "maths", "abilities", "game"},
     "training": {"maths", "abilities", "game", "data"},
     "explore": {"maths", "abilities", "data", "nn"},
-    "metrics": {"maths", "abilities", "data"},
     "sound": {"nn", "maths", "abilities", "data"},
+    "metrics": {"maths", "abilities", "data", "sound"},
 }
 MAY_IMPORT["recipes"] = {*MAY_IMPORT} - {"latentia"}
 MAY_IMPORT["run"] = {"recipes", "training", "data"}

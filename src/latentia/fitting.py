@@ -24,7 +24,6 @@ from latentia.explore.classes import class_rows
 from latentia.explore.translated_rows import translated_rows
 from latentia.files import write_text
 from latentia.game import Objective, Resamples
-from latentia.maths.chunks import device_of
 from latentia.precision import resolve_precision
 from latentia.recipes.base import parse_settings
 from latentia.recipes.exposure import exposed
@@ -392,7 +391,7 @@ def _pictures(model: nn.Module, dataset: Dataset) -> torch.Tensor | None:
     if isinstance(model, Samples):
         return model.sample(range(PREVIEW_COUNT))
     if isinstance(model, Encodes) and isinstance(model, Decodes):
-        device = str(device_of(model))
+        device = str(next(iter(model.parameters())).device)
         chosen = np.linspace(0, len(dataset) - 1, PREVIEW_COUNT).astype(int)
         return model.decode(model.encode(dataset.batch(chosen, device).x))
     return None

@@ -75,7 +75,6 @@ def inverter(
 def _likeness(run: Run, model: Any, perceptual: bool) -> Likeness:
     """By values, and of pictures by the features of the data's own classifier as well."""
     from latentia.explore.invert import Likeness
-    from latentia.maths.chunks import device_of
     from latentia.metrics.features import ConvFeatures
 
     train = run.data("train")
@@ -83,7 +82,7 @@ def _likeness(run: Run, model: Any, perceptual: bool) -> Likeness:
         return Likeness.among(train, model)
     seen = seen_by(run, train)
     assert isinstance(seen, ConvFeatures)  # of pictures
-    where = device_of(model)
+    where = next(iter(model.parameters())).device
     return Likeness.among(train, model, seen.net.to(where).features)
 
 

@@ -46,7 +46,7 @@ def evaluate(
         typer.Option(
             help="likelihood, fidelity, classes, reconstruction, latents, latent_space, "
             "memorisation, modes, stacked_modes, per_class, path_length, disentanglement; of "
-            "translating models paired, label_agreement, translation; slow, and only when "
+            "translating models paired, label_agreement, translation, speech; slow, and only when "
             "named: accuracy_score (a classifier trained on samples) and ais (annealed "
             "importance sampling). Again, or with commas, for more.",
             show_default="all that apply but the slow",

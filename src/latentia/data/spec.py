@@ -64,10 +64,7 @@ class DataSpec:
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
-        tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()
-        }
-        return cls(**tuples)
+        return cls(**_with_tuples(facts))
 
 
 @dataclass(frozen=True)
@@ -115,10 +112,12 @@ class DataOptions:
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
-        tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()
-        }
-        return cls(**tuples)
+        return cls(**_with_tuples(facts))
+
+
+def _with_tuples(facts: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists only."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
 
 
 @dataclass(frozen=True)

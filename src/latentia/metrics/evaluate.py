@@ -39,6 +39,7 @@ from latentia.metrics.paired import paired
 from latentia.metrics.path_length import path_length
 from latentia.metrics.per_class import per_class
 from latentia.metrics.reconstruction import reconstruction
+from latentia.metrics.spoken import spoken
 from latentia.metrics.translated import has_domains
 from latentia.metrics.translation import translation
 
@@ -220,6 +221,20 @@ def _translation(on: Occasion) -> dict[str, Any]:
     )
 
 
+def _sounds(model: object, train: Dataset) -> bool:
+    return has_domains(model, train) and train.spec.sound is not None
+
+
+def _speech(on: Occasion) -> dict[str, Any]:
+    return spoken(
+        on.translated,
+        on.train,
+        on.test,
+        seed=on.seed,
+        progress=on.teller("ways of speaking judged"),
+    )
+
+
 METRICS: dict[str, Metric] = {
     "likelihood": Metric(
         "held-out negative log-likelihood and ELBO, nats and bits per dimension",
@@ -288,6 +303,12 @@ METRICS: dict[str, Metric] = {
         "a model that translates, and labelled pictures of its domains",
         has_domains,
         _translation,
+    ),
+    "speech": Metric(
+        "translated recordings: whose voice, which word, mel-cepstral distortion, pitch",
+        "a model that translates, and recordings of its domains",
+        _sounds,
+        _speech,
     ),
     "memorisation": Metric(
         "copies among samples, whether training rows are told from new ones, what is missing",

@@ -90,6 +90,26 @@ def _translation(facts: Figures) -> Iterator[Line]:
         yield _sharpness(what, way, found)
 
 
+def _speech(facts: Figures) -> Iterator[Line]:
+    what = "speech"
+    for to, found in facts["targets"].items():
+        way = f"{found['origin']} to {to}: "
+        made, source, real = (found[who] for who in ("converted", "source", "real"))
+        share = shown_share(real["voice"]["value"])
+        name = f"{way}a classifier hears {to}"
+        yield Line(what, name, shown_interval(made["voice"]), share, f"real clips of {to}")
+        if made["understood"] is not None:
+            share = shown_share(source["understood"]["value"])
+            name = f"{way}word understood"
+            yield Line(what, name, shown_interval(made["understood"]), share, "the source clips")
+        if made["distortion"] is not None:
+            far = shown_number(source["distortion"])
+            name = f"{way}mel-cepstral distortion to {to} (dB)"
+            yield Line(what, name, shown_number(made["distortion"]), far, "the source clips")
+        pitch = (shown_number(each["pitch"]["median"]) for each in (made, real))
+        yield Line(what, f"{way}median pitch (Hz)", *pitch, f"real clips of {to}")
+
+
 def _first(facts: Figures) -> Figures:
     found: Figures = next(iter(facts["targets"].values()))
     return found
@@ -109,6 +129,7 @@ LINES = {
     "paired": _paired,
     "label_agreement": _label_agreement,
     "translation": _translation,
+    "speech": _speech,
 }
 CONDITIONS: dict[str, Callable[[Figures], str]] = {
     "paired": lambda f: (
@@ -121,5 +142,16 @@ CONDITIONS: dict[str, Callable[[Figures], str]] = {
         + " held out; the classifier is right about "
         + f"{shown_share(f['accuracy'])} of real held-out pictures; domains told apart by "
         + f"{shown_share(f['told'])} of the features of content; {named_extractor(f)}"
+    ),
+    "speech": lambda f: (
+        " and ".join(
+            f"{one['examples']:,} clips of {one['origin']}" for one in f["targets"].values()
+        )
+        + f" held out, all through {f['vocoder']}; "
+        + (
+            "words are not known: no part of the files' names tells them"
+            if f["words"] is None
+            else f"{f['words']} words, told by the files' names"
+        )
     ),
 }

@@ -27,6 +27,7 @@ TITLES = {
     "paired": "Translations next to the truth",
     "label_agreement": "Labels",
     "translation": "Translation without pairs",
+    "speech": "Speech",
     "memorisation": "Memorisation and leakage",
     "modes": "Modes",
     "stacked_modes": "Modes of stacked channels",
