@@ -9,7 +9,7 @@ from torch import nn
 
 from latentia.data.spec import DataSpec
 from latentia.errors import UserError, nearest
-from latentia.game import Objective, Player
+from latentia.game import Objective
 from latentia.models.translator import Translator
 from latentia.nn.patch_critic import PatchCritic
 from latentia.nn.picture_norm import PictureNorm
@@ -18,13 +18,12 @@ from latentia.objectives.contrastive import ContrastiveGame, EncodesMaps, PatchH
 from latentia.objectives.cycle import Critics, CycleGame
 from latentia.recipes.augmenting import AugmentingSettings, build_augment
 from latentia.recipes.base import Recipe, refuse_idle
-from latentia.recipes.sides import DomainsSettings
+from latentia.recipes.sides import DomainGameSettings
 
 LEAST_SIDE = 8  # pixels
-BETAS = (0.5, 0.99)
 
 
-class CycleGANSettings(DomainsSettings, AugmentingSettings):
+class CycleGANSettings(DomainGameSettings, AugmentingSettings):
     """Settings of the family `cyclegan`."""
 
     BY_KIND = {"image": {"batch_size": 8, "lr": 4e-4}}  # noqa: RUF012
@@ -47,7 +46,6 @@ class CycleGANSettings(DomainsSettings, AugmentingSettings):
     )
     width: int = Field(32, ge=4, description="channels of the generators' finest maps")
     blocks: int = Field(6, ge=1, description="residual blocks of the generators")
-    critic_width: int = Field(32, ge=4, description="channels of the critics' first layer")
     critic_layers: int | None = Field(
         None, ge=1, le=6, description="halvings in the critics: 3 look at patches of 70 pixels"
     )
@@ -55,17 +53,12 @@ class CycleGANSettings(DomainsSettings, AugmentingSettings):
         "instance", description="of the critics"
     )
     scales: int = Field(1, ge=1, le=4, description="sizes at which critics look at pictures")
-    loss: Literal["least-squares", "relativistic", "non-saturating", "hinge"] = Field(
-        "least-squares", description="the game's loss"
-    )
-    gamma: float = Field(0.0, ge=0, description="weight of a penalty on the critics' slope (R1)")
     other: float = Field(
         1.0,
         ge=0,
         description="weight of the critics' lesson that real pictures of the other domain are "
         "none of theirs; higher: translations more surely of the target",
     )
-    pool: int = Field(50, ge=0, description="past translations of each domain shown again")
     cycle: float = Field(3.0, ge=0, description="weight of what a way there and back changes")
     identity: float | None = Field(
         None, ge=0, description="weight of keeping pictures that are of the target domain already"
@@ -79,8 +72,6 @@ class CycleGANSettings(DomainsSettings, AugmentingSettings):
     )
     patches: int = Field(256, ge=2, description="patches compared in each map (contrastive)")
     jitter: int = Field(0, ge=0, description="pixels by which pictures are shifted at random")
-    lr: float | None = Field(None, gt=0, description="peak learning rate of the generators")
-    critic_lr: float | None = Field(None, gt=0, description="of the critics; none: the same")
 
     def by_data(self, spec: DataSpec) -> dict[str, Any]:
         """Of this kind of data, and what suits the network and the size."""
@@ -106,17 +97,13 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: CycleGANSettings
     """Generators and critics, one player each."""
     assert isinstance(model, Translator)
     critics = _critics(spec, settings)
-    rate = settings.known("lr")
     learns: nn.Module = model
     heads = None
     if settings.mode == "contrastive":
         net = model.net_to(model.targets[0])
         heads = PatchHeads(cast(EncodesMaps, net).encoded)
         learns = nn.ModuleList([model, heads])
-    players = {
-        "generator": Player(learns, rate, BETAS),
-        "critic": Player(critics, settings.critic_lr or rate, BETAS),
-    }
+    players = settings.players(learns, critics)
     identity = settings.known("identity")
     if heads is None:
         return CycleGame(

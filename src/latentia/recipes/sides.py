@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field
+from torch import nn
 
 from latentia.data.domains import require_domains
 from latentia.data.spec import DataOptions, Dataset, DataSpec, Pairs
 from latentia.errors import UserError
+from latentia.game import Player
 from latentia.recipes.base import CommonSettings
 from latentia.recipes.family import Family
+
+BETAS = (0.5, 0.99)
 
 
 class PairsSettings(CommonSettings):
@@ -61,6 +65,27 @@ class DomainsSettings(CommonSettings):
         return replace(
             super().options(seed), domains=self.domains, split=self.split, attributes=table
         )
+
+
+class DomainGameSettings(DomainsSettings):
+    """Settings of every family in which critics of two domains teach generators."""
+
+    critic_width: int = Field(32, ge=4, description="channels of the critics' first layer")
+    loss: Literal["least-squares", "relativistic", "non-saturating", "hinge"] = Field(
+        "least-squares", description="the game's loss"
+    )
+    gamma: float = Field(0.0, ge=0, description="weight of a penalty on the critics' slope (R1)")
+    pool: int = Field(50, ge=0, description="past translations of each domain shown again")
+    lr: float | None = Field(None, gt=0, description="peak learning rate of the generators")
+    critic_lr: float | None = Field(None, gt=0, description="of the critics; none: the same")
+
+    def players(self, generator: nn.Module, critics: nn.Module) -> dict[str, Player]:
+        """Who plays, at which rates."""
+        rate = self.known("lr")
+        return {
+            "generator": Player(generator, rate, BETAS),
+            "critic": Player(critics, self.critic_lr or rate, BETAS),
+        }
 
 
 def require_fit(data: Dataset, family: Family) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from latentia.data.spec import DataOptions, DataSpec
 from latentia.errors import UserError
-from latentia.game import Objective, Player
+from latentia.game import Objective
 from latentia.models.translator import Translator
 from latentia.nn.gated import FOLDS, GatedGenerator
 from latentia.nn.patch_critic import PatchCritic
@@ -18,12 +18,10 @@ from latentia.nn.picture_norm import PictureNorm
 from latentia.objectives.cycle import Critics
 from latentia.objectives.masked_cycle import MaskedCycleGame
 from latentia.recipes.base import Recipe, refuse_idle
-from latentia.recipes.sides import DomainsSettings
-
-BETAS = (0.5, 0.99)
+from latentia.recipes.sides import DomainGameSettings
 
 
-class VoiceSettings(DomainsSettings):
+class VoiceSettings(DomainGameSettings):
     """Settings of the family `voice-cyclegan`."""
 
     BY_KIND = {"image": {"batch_size": 16, "lr": 5e-4}}  # noqa: RUF012
@@ -46,31 +44,23 @@ class VoiceSettings(DomainsSettings):
         256, ge=4, description="channels of the generators' blocks over time"
     )
     blocks: int = Field(6, ge=1, description="residual blocks of the generators over time")
-    critic_width: int = Field(32, ge=4, description="channels of the critics' first layer")
     critic_layers: int | None = Field(
         None, ge=1, le=5, description="halvings in the critics: 2 look at 34 frames, 3 at 70"
     )
     critic_norm: Literal["none", "pixel", "instance"] = Field(
         "instance", description="of the critics"
     )
-    loss: Literal["least-squares", "relativistic", "non-saturating", "hinge"] = Field(
-        "least-squares", description="the game's loss"
-    )
-    gamma: float = Field(0.0, ge=0, description="weight of a penalty on the critics' slope (R1)")
     other: float = Field(
         0.5,
         ge=0,
         description="weight of the critics' lesson that real clips of the other voice are none "
         "of theirs; higher: more surely the target's voice",
     )
-    pool: int = Field(50, ge=0, description="past translations of each voice shown again")
     cycle: float = Field(5.0, ge=0, description="weight of what a way there and back changes")
     identity: float = Field(
         2.5, ge=0, description="weight of keeping clips that are of the target already"
     )
     sparse: int = Field(2, ge=1, description="that is taken on every so many-th clip")
-    lr: float | None = Field(None, gt=0, description="peak learning rate of the generators")
-    critic_lr: float | None = Field(None, gt=0, description="of the critics; none: the same")
 
     def options(self, seed: int = 0) -> DataOptions:
         """How the data is opened: at one loudness, long recordings in windows."""
@@ -111,11 +101,7 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: VoiceSettings) -
         other=settings.other,
         gamma=settings.gamma,
     )
-    rate = settings.known("lr")
-    players = {
-        "generator": Player(model, rate, BETAS),
-        "critic": Player(critics, settings.critic_lr or rate, BETAS),
-    }
+    players = settings.players(model, critics)
     return MaskedCycleGame(
         model,
         critics,
