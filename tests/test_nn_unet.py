@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from latentia.errors import UserError
-from latentia.nn.unet import PointDenoiser, UNet, depth_to_space, space_to_depth
+from latentia.nn.folding import depth_to_space, space_to_depth
+from latentia.nn.unet import PointDenoiser, UNet
 
 
 def small(shape: tuple[int, int, int], **settings: object) -> UNet:

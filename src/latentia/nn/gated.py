@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentia.nn.folding import depth_to_space, space_to_depth
 from latentia.nn.picture_norm import PictureNorm, picture_norm
-from latentia.nn.unet import depth_to_space, space_to_depth
 
 FOLDS = 4  # bands and frames are folded in two steps of 2
 

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentia.nn.folding import depth_to_space, smoothed, space_to_depth
 from latentia.nn.picture_norm import PictureNorm, picture_norm
-from latentia.nn.unet import depth_to_space, space_to_depth
 
 _Conv = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -124,8 +124,8 @@ class QuickGenerator(nn.Module):
         if self.adds:
             nn.init.normal_(self.last.weight, std=1e-3)
             nn.init.zeros_(cast(Tensor, self.last.bias))
-        # cells of four and of two pixels on either side, and the rest of one's own
-        self.reach = 8 * blocks + 16 if norm in ("none", "pixel") else None
+        # cells of four and of two pixels on either side, the rest of one's own, and the filter
+        self.reach = 8 * blocks + 17 if norm in ("none", "pixel") else None
         self._layout = _layout(norm)
         self.encoded = (4 * channels[0], width, 4 * width, *_core_stops(blocks, 4 * width))
         if self._layout == torch.channels_last:
@@ -138,7 +138,7 @@ class QuickGenerator(nn.Module):
         for block in self.core:
             h = block(h)
         h = self.after(fine + depth_to_space(self.up(self.up_norm(h)), 2))
-        made = depth_to_space(self.last(F.silu(self.norm(h))), 2).float()
+        made = smoothed(depth_to_space(self.last(F.silu(self.norm(h))), 2).float())
         return x + made if self.adds else made
 
     def encode(self, x: Tensor) -> list[Tensor]:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentia.nn.adversarial_nets import SLOPE, Shape
+from latentia.nn.folding import smoothed
 
 COARSEST = 7  # longest side, in pixels, of the coarsest feature map, at most
 GAIN = math.sqrt(2)  # of leaky rectifiers, to keep the scale of what passes
@@ -376,18 +377,6 @@ def channels_of(shape: Shape, width: int, widest: int, fold: int) -> list[int]:
 def doubled(x: Tensor) -> Tensor:
     """Twice as large by bilinear interpolation, the binomial filter [1, 3, 3, 1] / 4 each way."""
     return F.interpolate(x, scale_factor=2, mode="bilinear")
-
-
-def smoothed(x: Tensor) -> Tensor:
-    """The binomial filter [1, 2, 1] / 4 each way: no chequered pattern passes.
-
-    >>> chequers = (torch.arange(4)[:, None] + torch.arange(4)) % 2
-    >>> smoothed(chequers[None, None].float())[0, 0, 1:3, 1:3]
-    tensor([[0.5000, 0.5000],
-            [0.5000, 0.5000]])
-    """
-    x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, 1)
-    return F.avg_pool2d(x, 2, 1)
 
 
 def leaky_(x: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentia.nn.unet import channel_norm, depth_to_space, space_to_depth, zeroed
+from latentia.nn.folding import depth_to_space, smoothed, space_to_depth
+from latentia.nn.unet import channel_norm, zeroed
 
 Draw = Callable[..., Tensor]
 """Uniform noise in [0, 1) of a shape `(B, …)`; None where nothing is to be dropped."""
@@ -54,7 +55,7 @@ class LocalUNet(nn.Module):
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
         sizes = [FOLD * 2**level for level in range(len(width))]  # of the cells, in pixels
-        self.reach: int | None = 4 * depth * sum(sizes) + 2 * FOLD + sizes[-1] - 1
+        self.reach: int | None = 4 * depth * sum(sizes) + 2 * FOLD + sizes[-1]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, draw: Draw | None = None) -> Tensor:
@@ -62,7 +63,7 @@ class LocalUNet(nn.Module):
         h = self.first(space_to_depth(x, FOLD))
         h = self.levels(h, draw)
         out = self.last(F.silu(channel_norm(h)))
-        return depth_to_space(out, FOLD).float().contiguous()
+        return smoothed(depth_to_space(out, FOLD).float()).contiguous()
 
 
 class _Level(nn.Module):

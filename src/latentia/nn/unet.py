@@ -16,26 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentia.errors import UserError
-
-
-def space_to_depth(x: Tensor, block: int) -> Tensor:
-    """Folds every `block x block` tile into channels: `(B, C, H, W) -> (B, b²C, H/b, W/b)`.
-
-    The result lies in memory as channels_last. `depth_to_space` is the inverse.
-    """
-    b, c, h, w = x.shape
-    tiles = x.permute(0, 2, 3, 1).reshape(b, h // block, block, w // block, block, c)
-    folded = tiles.transpose(2, 3).reshape(b, h // block, w // block, block * block * c)
-    return folded.permute(0, 3, 1, 2)
-
-
-def depth_to_space(x: Tensor, block: int) -> Tensor:
-    """Unfolds channels into `block x block` tiles: `(B, b²C, H, W) -> (B, C, bH, bW)`."""
-    b, c, h, w = x.shape
-    c = c // (block * block)
-    tiles = x.permute(0, 2, 3, 1).reshape(b, h, w, block, block, c)
-    unfolded = tiles.transpose(2, 3).reshape(b, h * block, w * block, c)
-    return unfolded.permute(0, 3, 1, 2)
+from latentia.nn.folding import depth_to_space, space_to_depth
 
 
 def channel_norm(x: Tensor) -> Tensor:

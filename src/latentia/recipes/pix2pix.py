@@ -25,7 +25,7 @@ CRITIC_KEYS = ("loss", "gamma", "gamma_end", "sparse", "critic_width", "critic_l
 class Pix2PixSettings(PairsSettings):
     """Settings of the family `pix2pix`."""
 
-    BY_KIND = {"image": {"batch_size": 8}}  # noqa: RUF012
+    BY_KIND = {"image": {"batch_size": 4}}  # noqa: RUF012
 
     direction: Literal["A-to-B", "B-to-A"] = Field(
         "A-to-B", description="which side of a pair is made from the other"
@@ -44,7 +44,7 @@ class Pix2PixSettings(PairsSettings):
         None, ge=0, lt=1, description="share of the inner values dropped in training"
     )
     nearness: float = Field(
-        100.0, ge=0, description="weight of the mean absolute error to the true side (L1)"
+        15.0, ge=0, description="weight of the mean absolute error to the true side (L1)"
     )
     adversarial: float = Field(
         1.0, ge=0, description="weight of the critic's verdict; 0: no critic, L1 alone"
@@ -52,10 +52,10 @@ class Pix2PixSettings(PairsSettings):
     loss: Literal[
         "relativistic", "non-saturating", "minimax", "least-squares", "hinge", "wasserstein"
     ] = Field("relativistic", description="the game's loss")
-    gamma: float = Field(2.0, ge=0, description="weight of the critic's R1 penalty at the start")
-    gamma_end: float = Field(1.0, ge=0, description="weight of the penalty at the end")
-    sparse: int = Field(2, ge=1, description="the penalty is taken on every so many-th pair")
-    critic_width: int = Field(64, ge=4, description="channels of the critic at half size")
+    gamma: float = Field(1.0, ge=0, description="weight of the critic's R1 penalty at the start")
+    gamma_end: float = Field(0.5, ge=0, description="weight of the penalty at the end")
+    sparse: int = Field(4, ge=1, description="the penalty is taken on every so many-th pair")
+    critic_width: int = Field(32, ge=4, description="channels of the critic at half size")
     critic_layers: int | None = Field(
         None, ge=1, le=6, description="halvings in the critic: 3 look at patches of 70 pixels"
     )
