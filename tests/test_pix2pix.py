@@ -51,7 +51,7 @@ def game(**chosen: object) -> Paired:
     torch.manual_seed(0)
     spec = pairs().spec
     if chosen.get("adversarial") == 0:
-        chosen = {"critic_width": 64, **chosen}  # as by default
+        chosen = {"critic_width": 32, **chosen}  # as by default
     settings = settled(**chosen)
     return build_objective(build_model(spec, settings), spec, settings)
 
