@@ -216,7 +216,7 @@ def test_a_verdict_is_one_number_a_row(scales: int) -> None:
         ({"adversarial": 0, "nearness": 0}, "leave nothing to learn"),
         ({"adversarial": 0, "scales": 2}, "scales=2 would change nothing"),
         ({"network": "pix2pix", "depth": 2}, "depth=2 would change nothing"),
-        ({"gamma": 0, "gamma_end": 0, "sparse": 4}, "sparse=4 would change nothing"),
+        ({"gamma": 0, "gamma_end": 0, "sparse": 2}, "sparse=2 would change nothing"),
         ({"levels": 5}, "levels=5 needs pictures of 32 pixels"),
         ({"critic_layers": 3}, "needs pictures of 24 pixels a side"),
     ],
