@@ -26,8 +26,11 @@ def depth_to_space(x: Tensor, block: int) -> Tensor:
     return unfolded.permute(0, 3, 1, 2)
 
 
-def smoothed(x: Tensor) -> Tensor:
+def smoothed(x: Tensor, share: float = 1.0) -> Tensor:
     """The binomial filter [1, 2, 1] / 4 each way: no chequered pattern passes.
+
+    With a share below 1 so much of it is mixed with the picture itself: then chequers pass weakly,
+    and a network can still make the sharpest edges.
 
     >>> import torch
     >>> chequers = (torch.arange(4)[:, None] + torch.arange(4)) % 2
@@ -35,5 +38,6 @@ def smoothed(x: Tensor) -> Tensor:
     tensor([[0.5000, 0.5000],
             [0.5000, 0.5000]])
     """
-    x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, 1)
-    return F.avg_pool2d(x, 2, 1)
+    between = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, 1)
+    filtered = F.avg_pool2d(between, 2, 1)
+    return filtered if share == 1 else x.lerp(filtered, share)

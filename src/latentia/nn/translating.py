@@ -22,6 +22,7 @@ Draw = Callable[..., Tensor]
 """Uniform noise in [0, 1) of a shape `(B, …)`; None where nothing is to be dropped."""
 
 FOLD = 2  # pixels a side folded into channels before the first convolution
+SMOOTH = 0.75  # of the result: label maps need their edges
 
 
 class LocalUNet(nn.Module):
@@ -63,7 +64,7 @@ class LocalUNet(nn.Module):
         h = self.first(space_to_depth(x, FOLD))
         h = self.levels(h, draw)
         out = self.last(F.silu(channel_norm(h)))
-        return smoothed(depth_to_space(out, FOLD).float()).contiguous()
+        return smoothed(depth_to_space(out, FOLD).float(), SMOOTH).contiguous()
 
 
 class _Level(nn.Module):
