@@ -52,8 +52,8 @@ class Pix2PixSettings(PairsSettings):
     loss: Literal[
         "relativistic", "non-saturating", "minimax", "least-squares", "hinge", "wasserstein"
     ] = Field("relativistic", description="the game's loss")
-    gamma: float = Field(1.0, ge=0, description="weight of the critic's R1 penalty at the start")
-    gamma_end: float = Field(0.5, ge=0, description="weight of the penalty at the end")
+    gamma: float = Field(0.5, ge=0, description="weight of the critic's R1 penalty at the start")
+    gamma_end: float = Field(0.3, ge=0, description="weight of the penalty at the end")
     sparse: int = Field(4, ge=1, description="the penalty is taken on every so many-th pair")
     critic_width: int = Field(32, ge=4, description="channels of the critic at half size")
     critic_layers: int | None = Field(
@@ -76,7 +76,7 @@ class Pix2PixSettings(PairsSettings):
         return {
             **super().by_data(spec),
             **critic,
-            "width": 48 if ours else 64,
+            "width": 32 if ours else 64,
             "levels": _levels(side) if ours else halvings_of(side),
             "dropout": 0.0 if ours else 0.5,
             "jitter": side // 8,
