@@ -12,6 +12,9 @@ FITS := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14)
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
             "$$p" -c "$(FITS)" >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
+# Tests side by side, each with one thread and up to 2 GB.
+JOBS ?= 2
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow clean
 
@@ -29,7 +32,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow --timeout 0
