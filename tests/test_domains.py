@@ -293,7 +293,7 @@ def test_a_check_tells_what_domains_there_are(tmp_path: Path) -> None:
     assert line.startswith("voice-cyclegan: unpaired domains ann (1)")
 
 
-def test_real_attributes_and_two_zips(shared_data: Path) -> None:
+def test_real_fruit_and_smiles(shared_data: Path) -> None:
     faces = shared_data / "faces"
     apples = shared_data / "unpaired_apple2orange" / "apple2orange_128px.zip"
     assert counts(opened(apples, "test", size=8)) == [19, 18]

@@ -126,8 +126,11 @@ def test_wrong_words_are_refused_in_a_sentence(using: Using, tmp_path: Path) -> 
     (tmp_path / "none").mkdir()
     (tmp_path / "bad.png").write_bytes(b"x")
     (tmp_path / "broken.zip").write_bytes(b"x")
+    for name in ("a.gif", "a.gif.png"):
+        save(noise(40, 40, 3), tmp_path / "twice" / name)
     call, out = using(Local()), tmp_path / "out"
     for words, wanted in (
+        ((tmp_path / "twice", "-o", out), "a.gif may have to be written as a.gif.png"),
         ((folder, "-o", out, "--to", "b"), "known: A, B"),
         ((tmp_path / "nothing", "-o", out), "There is no"),
         ((tmp_path / "none", "-o", out), "holds no pictures"),

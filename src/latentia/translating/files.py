@@ -11,6 +11,7 @@ from latentia.data.pile import Pile, list_folder, list_zip
 from latentia.errors import UserError
 
 ROUND_TRIP, COMPARE = "round-trip", "compare"
+STAND_INS = (".png", ".wav")
 _ZIP = ".zip"
 
 
@@ -119,3 +120,15 @@ def require_free(paths: list[Path], items: list[Item]) -> None:
                 "--compare and --round-trip."
             )
         seen.add(path)
+    for path in paths:
+        for other in stand_ins(path):
+            if other in seen:
+                raise UserError(
+                    f"{path.name} may have to be written as {other.name}, which another result is "
+                    "called; rename one of the originals."
+                )
+
+
+def stand_ins(path: Path) -> tuple[Path, ...]:
+    """What a result is called whose own format cannot be written."""
+    return tuple(path.with_name(path.name + suffix) for suffix in STAND_INS)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from latentia.data.images import Unreadable, quiet_pillow
 from latentia.errors import UserError
-from latentia.translating.files import ROUND_TRIP, Found, Item, place_of, require_free
+from latentia.translating.files import ROUND_TRIP, Found, Item, place_of, require_free, stand_ins
 
 Existing = Literal["refuse", "keep", "overwrite"]
 Told = Callable[[float], None]
@@ -126,7 +126,7 @@ def translate_all(
 
 def _there(path: Path) -> bool:
     """Whether a result is there, as it is called or in a format that stands in."""
-    return any(path.with_name(path.name + suffix).exists() for suffix in ("", ".png", ".wav"))
+    return any(each.exists() for each in (path, *stand_ins(path)))
 
 
 def _share_of(told: Heard, name: str, i: int, n: int) -> Told:
