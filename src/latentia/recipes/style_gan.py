@@ -18,6 +18,7 @@ from latentia.recipes.augmenting import AugmentingSettings, build_augment
 from latentia.recipes.base import Recipe, refuse_idle
 
 BETAS = (0.0, 0.99)
+CRITIC_PACE = 0.6  # of the generator's rate
 
 
 class StyleGANSettings(AugmentingSettings):
@@ -66,8 +67,10 @@ class StyleGANSettings(AugmentingSettings):
         0.85, gt=-1, lt=1, description="how sure of real pictures the critic may be (adaptive)"
     )
     conditional: bool = Field(False, description="learn the classes of labelled data")
-    lr: float = Field(2.5e-3, gt=0, description="peak learning rate of the generator")
-    critic_lr: float | None = Field(None, gt=0, description="of the critic; none: the same")
+    lr: float = Field(5e-3, gt=0, description="peak learning rate of the generator")
+    critic_lr: float | None = Field(
+        None, gt=0, description="of the critic; none: 0.6 times the generator's"
+    )
 
 
 def build_model(spec: DataSpec, settings: StyleGANSettings) -> StyleGenerator:
@@ -102,8 +105,9 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: StyleGANSettings
     if isinstance(model, ConditionalStyleGenerator):
         learns.append(model.frequency)
     guards = [critic] if augment is None else [critic, augment]
+    critic_lr = settings.critic_lr or CRITIC_PACE * settings.lr
     players = {
-        "critic": Player(nn.ModuleList(guards), settings.critic_lr or settings.lr, BETAS),
+        "critic": Player(nn.ModuleList(guards), critic_lr, BETAS),
         "generator": Player(nn.ModuleList(learns), settings.lr, BETAS),
     }
     return StyleGame(
