@@ -106,8 +106,8 @@ def _speech(facts: Figures) -> Iterator[Line]:
             far = shown_number(source["distortion"])
             name = f"{way}mel-cepstral distortion to {to} (dB)"
             yield Line(what, name, shown_number(made["distortion"]), far, "the source clips")
-        pitch = (shown_number(each["pitch"]["median"]) for each in (made, real))
-        yield Line(what, f"{way}median pitch (Hz)", *pitch, f"real clips of {to}")
+        mine, theirs = (shown_number(each["pitch"]["median"]) for each in (made, real))
+        yield Line(what, f"{way}median pitch (Hz)", mine, theirs, f"real clips of {to}")
 
 
 def _first(facts: Figures) -> Figures:
