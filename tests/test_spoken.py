@@ -40,7 +40,7 @@ def recordings(first: int, takes: int) -> Dataset:
 
 
 class Speaks:
-    """Says what it is given (idle), the same word in the other voice (good), or another (bad)."""
+    """Idle: what it is given. Good: the same word in the other voice. Bad: another. Mute: none."""
 
     domains = targets = tuple(VOICES)
     multiple, reach = 1, 0
@@ -54,6 +54,8 @@ class Speaks:
     def one(self, x: Tensor, to: str) -> Tensor:
         if self.how == "idle":
             return x
+        if self.how == "mute":
+            return torch.full_like(x, -1.0)
         every = self.data.batch(range(len(self.data))).x
         place = int((every - x).abs().flatten(1).mean(1).argmin())
         voice, name = self.data.called[place].split("/")
@@ -69,7 +71,7 @@ def figures() -> dict[str, Any]:
     assert METRICS["speech"].fits(Speaks("idle", train), train)
     return {
         how: evaluate(Speaks(how, test), train, test, metrics=["speech"])["speech"]
-        for how in ("good", "bad", "idle")
+        for how in ("good", "bad", "idle", "mute")
     }
 
 
@@ -97,6 +99,9 @@ def test_the_pitch_is_measured(figures: dict[str, Any]) -> None:
         found = figures["good"]["targets"][to]
         for who in ("converted", "real"):
             assert found[who]["pitch"]["median"] == pytest.approx(1.01 * pitch, rel=0.03)
+    mute = figures["mute"]["targets"]["high"]["converted"]
+    assert mute["pitch"] == {"voiced": 0, "median": None, "lower": None, "upper": None}
+    assert "nan" not in str(figures_of({"speech": figures["mute"]}))
     idle = figures["idle"]["targets"]["high"]["converted"]
     assert idle["pitch"]["median"] == pytest.approx(1.01 * VOICES["low"], rel=0.03)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
@@ -166,11 +167,12 @@ def _one(found: Translated, ears: Ears) -> dict[str, Any]:
 
 def _judged(who: str, clips: Waves, theirs: Waves, to: str, ears: Ears) -> dict[str, Any]:
     heard = ears.voices.hear(list(clips.values()))
+    pitch = pitch_facts(list(clips.values()), ears.vocoder.how.rate)
     facts: dict[str, Any] = {
         "voice": asdict(wilson(sum(each == to for each in heard), len(heard))),
         "understood": None,
         "distortion": None,
-        "pitch": pitch_facts(list(clips.values()), ears.vocoder.how.rate),
+        "pitch": {name: None if math.isnan(hertz) else hertz for name, hertz in pitch.items()},
     }
     if ears.words is None or ears.place is None:
         return facts
