@@ -151,6 +151,15 @@ def test_advice_names_a_setting_and_a_value(name: str) -> None:
     assert remedy(name, None)  # without settings too
 
 
+def test_advice_where_there_is_no_penalty_yet_names_one() -> None:
+    about = Settings({"gamma": 0.0, "critic_width": 32, "width": 64}, {"gamma": 0.0})
+    said = remedy("critic overfit", about)
+    assert "--set gamma=1 (gamma is now 0)" in said
+    assert "--set critic_width=16 (now 32)" in remedy(
+        "critic overfit", Settings({"critic_width": 32})
+    )
+
+
 # the figures
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+FIRST_PENALTY = 1.0  # where there is none by default
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -51,14 +53,14 @@ def _gentler_loss(about: Settings) -> str | None:
 
 
 def _more_penalty(about: Settings) -> str | None:
-    """Stronger penalties keep the critic smooth: the usual weight, or five times what it is."""
+    """Stronger penalties keep the critic smooth: the usual weight, five times what it is, or 1."""
     now, usual = about.number("gamma"), about.usual.get("gamma")
     if about.chosen.get("penalty") == "none":
         kind = "wgan-gp" if about.chosen.get("loss") == "wasserstein" else "r1+r2"
         return f"--set penalty={kind} (now none)"
     if now is None:
         return None
-    value = usual if isinstance(usual, int | float) and now < usual else 5 * now
+    value = usual if isinstance(usual, int | float) and now < usual else 5 * now or FIRST_PENALTY
     return f"--set gamma={value:g}{_end(about, value)} (gamma is now {now:g})"
 
 
@@ -88,8 +90,9 @@ def _augmentation(about: Settings) -> str | None:
 
 
 def _smaller(about: Settings) -> str | None:
-    width = about.number("width")
-    return None if width is None else f"--set width={max(4, int(width) // 2)} (now {width:g})"
+    key = "critic_width" if about.number("critic_width") is not None else "width"
+    width = about.number(key)
+    return None if width is None else f"--set {key}={max(4, int(width) // 2)} (now {width:g})"
 
 
 def _more_data(about: Settings) -> str | None:
