@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from latentia.nn.folding import depth_to_space, smoothed, space_to_depth
 from latentia.nn.picture_norm import PictureNorm, picture_norm
 
-SMOOTH = 0.75  # of what is added
 _Conv = (nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -139,7 +138,7 @@ class QuickGenerator(nn.Module):
         for block in self.core:
             h = block(h)
         h = self.after(fine + depth_to_space(self.up(self.up_norm(h)), 2))
-        made = smoothed(depth_to_space(self.last(F.silu(self.norm(h))), 2).float(), SMOOTH)
+        made = smoothed(depth_to_space(self.last(F.silu(self.norm(h))), 2).float())
         return x + made if self.adds else made
 
     def encode(self, x: Tensor) -> list[Tensor]:
