@@ -56,7 +56,13 @@ class VoiceSettings(DomainGameSettings):
         description="weight of the critics' lesson that real clips of the other voice are none "
         "of theirs; higher: more surely the target's voice",
     )
-    cycle: float = Field(5.0, ge=0, description="weight of what a way there and back changes")
+    gamma: float = Field(
+        1.0,
+        ge=0,
+        description="weight of a penalty on the critics' slope (R1): few clips are soon known by "
+        "heart",
+    )
+    cycle: float = Field(10.0, ge=0, description="weight of what a way there and back changes")
     identity: float = Field(
         2.5, ge=0, description="weight of keeping clips that are of the target already"
     )
