@@ -31,7 +31,7 @@ class CycleGANSettings(DomainGameSettings, AugmentingSettings):
     mode: Literal["cycle", "contrastive"] = Field(
         "cycle",
         description="cycle: both directions, content kept by the way back; contrastive: one "
-        "direction, content kept patch by patch, in about half the time",
+        "direction, content kept patch by patch, in three fifths of the time",
     )
     to: str | None = Field(
         None, description="the domain to be made (contrastive); none: the second one"
