@@ -68,7 +68,7 @@ def spoken(
         train: real ones, labelled by domain.
         test: held-out ones, of which `found` are.
         seed: of the classifiers.
-        progress: called with (clips judged, of how many).
+        progress: called with (directions judged, of how many).
 
     Returns:
         `targets`: name -> `_one`; `words`: how many different ones, or None; `vocoder`.

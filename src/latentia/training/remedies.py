@@ -74,7 +74,7 @@ def _equal_rates(about: Settings) -> str | None:
     ours, theirs = about.number("lr"), about.number("critic_lr")
     if ours is None or theirs is None or ours == theirs:
         return None
-    return f"--set critic_lr=none, the generator's rate (now {theirs:g} against {ours:g})"
+    return f"--set critic_lr=none, the family's own (now {theirs:g}, the generator's {ours:g})"
 
 
 def _lower_rates(about: Settings) -> str | None:
