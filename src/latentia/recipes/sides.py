@@ -97,7 +97,11 @@ def require_fit(data: Dataset, family: Family) -> None:
     """
     spec = data.spec
     if spec.kind not in family.kinds:
-        raise UserError(f"The family '{family.name}' does not model data of kind {spec.kind}.")
+        raise UserError(
+            f"The family '{family.name}' does not model data of kind {spec.kind}, which "
+            f"{spec.name} is; it takes {' and '.join(family.kinds)}. `latentia models` lists the "
+            "others."
+        )
     if family.data == "pairs" and spec.pair is None:
         raise UserError(
             f"The family '{family.name}' learns from pairs, and {spec.name} has single examples; "
