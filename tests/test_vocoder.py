@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import torch
 from latentia.data.audio import read_header, read_samples, resampled
 from latentia.data.mel import LogMel, log_mel, power_of, to_picture, to_power
 from latentia.data.spec import DataOptions, DataSpec
-from latentia.data.wave_file import read_notes
+from latentia.data.wave_file import read_notes, wave_header
 from latentia.errors import UserError
 from latentia.sound.fit import fit_vocoder, train_net, training_waves, vocoder_losses
 from latentia.sound.loudness import CEILING, KNEE, limited, matching_gain
@@ -179,6 +182,46 @@ def test_seams_of_a_long_recording_cannot_be_heard(tmp_path: Path) -> None:
     made = read_samples(out.open("rb"))[0][:, 0]
     powers = np.square(made[4000:-4000]).reshape(-1, 400).mean(axis=1)
     assert powers.min() > 0.7 * np.median(powers) and powers.max() < 1.3 * np.median(powers)
+
+
+_MEMORY = """
+import resource, sys
+from pathlib import Path
+from latentia.sound.recording import translate_recording
+from latentia.sound.vocoders import GriffinLim
+from latentia.training.device import tune_process
+from test_vocoder import HOW, SPEC, Same
+tune_process()
+source, out = map(Path, sys.argv[1:])
+translate_recording(Same(), SPEC, source, "ben", out, vocoder=GriffinLim(HOW, rounds=1))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak_bytes(source: Path, out: Path) -> int:
+    """Of a process of its own that translates (kilobytes are what Linux counts in)."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", _MEMORY, str(source), str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1]) * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_eight_hours_take_no_more_memory_than_a_minute(tmp_path: Path) -> None:
+    minute = (voiced(RATE, 60.0) * 32767).astype("<i2").tobytes()
+    peaks = []
+    for minutes in (1, 8 * 60):
+        source, out = tmp_path / f"{minutes}.wav", tmp_path / "out" / f"{minutes}.wav"
+        with source.open("wb") as file:
+            file.write(wave_header(RATE, minutes * 60 * RATE))
+            for _ in range(minutes):
+                file.write(minute)
+        peaks.append(peak_bytes(source, out))
+        with out.open("rb") as stream:
+            assert read_header(stream).seconds == minutes * 60
+    assert peaks[1] < peaks[0] + 64e6
 
 
 def test_the_file_says_that_it_is_synthetic(tmp_path: Path) -> None:

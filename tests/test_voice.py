@@ -21,7 +21,7 @@ from latentia.metrics.speech import (
     warp,
 )
 from latentia.nn.gated import GatedGenerator
-from latentia.objectives.masked_cycle import frame_mask
+from latentia.objectives.masked_cycle import frame_mask, retimed
 from latentia.recipes.base import parse_settings
 from latentia.recipes.voice_cyclegan import RECIPE, VoiceSettings
 from test_audio import RATE, tone
@@ -71,6 +71,21 @@ def test_masks_hide_one_stretch_of_up_to_the_share() -> None:
     assert hidden.min() == 0 and hidden.max() == 10
     assert ((rows[:, 1:] - rows[:, :-1]).abs().sum(1) <= 2).all(), "more than one stretch"
     assert (frame_mask(x, now.uniform(200, 2), 0.0) == 1).all()
+
+
+def test_another_tempo_keeps_spectra_and_goes_around() -> None:
+    x = torch.arange(12.0).expand(3, 1, 4, 12)
+    middle = torch.full((3, 1), 0.5)
+    begun = torch.tensor([[0.0], [0.25], [0.99]])
+    moved = retimed(x, torch.cat([middle, begun], 1), 0.5)
+    for clip, first in zip(moved, (0, 3, 11), strict=True):
+        assert torch.equal(clip, x[0].roll(-first, 2))
+    fast = retimed(x, torch.tensor([[1.0, 0.0]] * 3), 0.5)[0, 0, 0]
+    torch.testing.assert_close(fast[:8], 1.5 * torch.arange(8.0))
+    slow = retimed(x, torch.tensor([[0.0, 0.0]] * 3), 0.5)[0, 0, 0]
+    torch.testing.assert_close(slow, torch.arange(12.0) / 1.5)
+    steady = torch.randn(3, 1, 4, 1).expand(3, 1, 4, 12)
+    torch.testing.assert_close(retimed(steady, torch.rand(3, 2), 1.0), steady)
 
 
 def test_pictures_are_refused() -> None:

@@ -175,7 +175,7 @@ class CycleGame:
         self.sparse, self.jitter = sparse, jitter
 
     def play(self, batch: Batch, now: Now) -> Iterator[tuple[str, Terms]]:
-        real = sides(batch, self.model.domains, self.jitter, now)
+        real = self.real(batch, now)
         fake, kept = self.there(self.shown(real, now))
         back = self.back(fake)
         yield "generator", self.generator_terms(real, fake, kept, back, now)
@@ -192,6 +192,10 @@ class CycleGame:
         return self.critics.stakes(real, fake)
 
     # what a variant of the game overrides
+
+    def real(self, batch: Batch, now: Now) -> Sides:
+        """The pictures of each domain, as everybody sees them this time."""
+        return sides(batch, self.model.domains, self.jitter, now)
 
     def shown(self, real: Sides, now: Now) -> Sides:
         """What the generators see of pictures on the way there: all of them."""

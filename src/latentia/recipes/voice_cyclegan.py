@@ -32,7 +32,10 @@ class VoiceSettings(DomainGameSettings):
         description="seconds shown at once; longer recordings give several overlapping windows",
     )
     hidden: float = Field(
-        0.5, ge=0, lt=1, description="largest share of the frames that is hidden, to be filled in"
+        0.2, ge=0, lt=1, description="largest share of the frames that is hidden, to be filled in"
+    )
+    tempo: float = Field(
+        0.25, ge=0, le=1, description="share by which clips are spoken faster or slower at random"
     )
     norm: Literal["none", "pixel", "instance"] = Field(
         "pixel",
@@ -116,6 +119,7 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: VoiceSettings) -
         identity=settings.identity,
         sparse=settings.sparse,
         hidden=settings.hidden,
+        tempo=settings.tempo,
     )
 
 
