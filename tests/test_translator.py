@@ -53,12 +53,20 @@ def test_names_that_no_module_may_have_are_fine() -> None:
     [
         ((1, 1, 12, 12), "fotos", "photo"),
         ((1, 3, 12, 12), "photo", "turn them to grey"),
-        ((1, 1, 12, 10), "photo", "10 by 12 pixels .* multiples of 12"),
+        ((1, 1, 12, 6), "photo", "6 by 12 pixels are too small .* 7 pixels or more"),
     ],
 )
 def test_what_does_not_fit_is_refused(shape: tuple[int, ...], to: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         both().translate(torch.zeros(shape), to)
+
+
+def test_other_sizes_are_continued_by_reflection_and_cut() -> None:
+    model, x = both(), torch.rand(2, 1, 13, 20) * 2 - 1
+    whole = torch.nn.functional.pad(x, (0, 4, 0, 11), mode="reflect")
+    made = model.translate(x, "photo")
+    assert made.shape == (2, 3, 13, 20)
+    assert torch.equal(made, model.translate(whole, "photo")[..., :13, :20])
 
 
 def test_the_way_back_of_a_one_way_model_is_refused() -> None:

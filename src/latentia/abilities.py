@@ -123,7 +123,7 @@ class HasEnergy(Protocol):
 
 @runtime_checkable
 class Translates(Protocol):
-    """Carries pictures from one domain to another, of any size its `multiple` divides."""
+    """Carries pictures of any size from one domain to another."""
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class Translates(Protocol):
 
     @property
     def multiple(self) -> int:
-        """What the sides of a picture must be multiples of; callers pad by reflection."""
+        """Sides that are multiples of it are taken as they are; others are continued for it."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from latentia.errors import UserError, nearest
+from latentia.nn.translating import padded_to
 
 
 class Translator(nn.Module):
@@ -47,7 +48,7 @@ class Translator(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Sides of pictures must be multiples of it."""
+        """Sides that are multiples of it need no continuation."""
         return math.lcm(*(cast(int, net.multiple) for net in self.nets.values()))
 
     @property
@@ -83,11 +84,13 @@ class Translator(nn.Module):
         return made
 
     def translate(self, x: Tensor, to: str) -> Tensor:
-        """`(B, C, H, W) -> (B, C', H, W)`, both in [-1, 1], H and W multiples of `multiple`.
+        """`(B, C, H, W) -> (B, C', H, W)`, both in [-1, 1].
+
+        Pictures whose sides are no multiples of `multiple` are continued by reflection, and cut.
 
         Raises:
-            UserError: an unknown domain, other channels than the source's, or sides that do not
-                fit.
+            UserError: an unknown domain, other channels than the source's, or sides too small to
+                be continued.
         """
         net, wanted = self.net_to(to), self.channels_of(self.source_of(to))
         if x.shape[1] != wanted:
@@ -95,13 +98,14 @@ class Translator(nn.Module):
                 f"Pictures of {self.source_of(to)!r} have {wanted} channels, these have "
                 f"{x.shape[1]}; turn them to {'grey' if wanted == 1 else 'colour'} first."
             )
-        if x.shape[2] % self.multiple or x.shape[3] % self.multiple:
+        height, width = x.shape[2:]
+        if any(-side % self.multiple >= side for side in (height, width)):
             raise UserError(
-                f"Pictures of {x.shape[3]} by {x.shape[2]} pixels do not fit this model: both "
-                f"sides must be multiples of {self.multiple}; pad them."
+                f"Pictures of {width} by {height} pixels are too small for this model: both sides "
+                f"must have {self.multiple // 2 + 1} pixels or more."
             )
-        made: Tensor = net(x)
-        return made.float().clamp(-1, 1)
+        made: Tensor = net(padded_to(x, self.multiple))
+        return made[..., :height, :width].float().clamp(-1, 1)
 
     def _place(self, domain: str) -> int:
         if domain not in self.domains:
