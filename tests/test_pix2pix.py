@@ -240,3 +240,10 @@ def test_it_learns_the_answer(direction: str, tmp_path: Path) -> None:
     with torch.no_grad():
         error = (model.translate(given, model.targets[0]) - wanted).abs().mean()
     assert error < 0.1
+
+
+def test_pictures_need_not_be_multiples_of_the_network_s_steps(tmp_path: Path) -> None:
+    settings = {**SMALL, "levels": 3, "batch_size": 8}
+    data = pairs(16, side=20)
+    run = fit(data, model="pix2pix", examples=16, out=tmp_path, settings=settings, quiet=True)
+    assert run.model().multiple == 8 and run.previews()
