@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from latentia.data.spec import DataOptions, Dataset, DataSpec
 from latentia.data.wave_file import wave_bytes
 from latentia.errors import UserError
 from latentia.explore.translated_rows import translated_rows
+from latentia.metrics.lines import Line
 from latentia.report import listening, translation
 from latentia.report.page import render
 from latentia.report.subject import Subject
+from latentia.report.verdict import _table
 from latentia.report.write import write_report
 from latentia.run import Run
 
@@ -201,3 +204,16 @@ def test_pictures_have_no_players() -> None:
             self.spec = data("domains").spec
 
     assert listening.listening(Subject(Plain(), quick=True)) is None  # type: ignore[arg-type]
+
+
+def test_what_stands_beside_a_figure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    voice = Line("speech", "voice", "90 %", "100 %", "real clips")
+    word = Line("speech", "word", "80 %", "98 %", "the source clips")
+    monkeypatch.setattr("latentia.report.verdict.conditions_of", lambda name, facts: "of 9 clips")
+    for lines, head, cells in (
+        ([voice, word], "beside it", ["100 % (real clips)", "98 % (the source clips)"]),
+        ([voice, replace(word, reference="")], "real clips", ["100 %", ""]),
+    ):
+        monkeypatch.setattr("latentia.report.verdict.figures_of", lambda facts, found=lines: found)
+        table = _table("speech", {})
+        assert table.head[2] == head and [row[2] for row in table.rows] == cells

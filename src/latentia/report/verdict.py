@@ -12,6 +12,7 @@ from latentia.abilities import HasElbo, HasLogProb, Samples
 from latentia.errors import UserError
 from latentia.metrics.evaluate import METRICS
 from latentia.metrics.latent_space import latent_space
+from latentia.metrics.lines import Line
 from latentia.metrics.reconstruction import reconstruction
 from latentia.metrics.tables import conditions_of, figures_of, matrix_of
 from latentia.report.page import Section, Table
@@ -151,10 +152,16 @@ def _tables(name: str, facts: dict[str, Any]) -> list[Table]:
 
 
 def _table(name: str, facts: dict[str, Any]) -> Table:
-    rows, reference = [], ""
-    for line in figures_of({name: facts}):
-        rows.append((line.name, line.value, line.reference))
-        reference = line.reference_name or reference
-    head = (TITLES.get(name, name), "model", reference or "")
+    """What stands beside the model is named once where it is the same in every line."""
+    lines = list(figures_of({name: facts}))
+    names = {line.reference_name: None for line in lines if line.reference}
+    shared = len(names) < 2
+
+    def beside(line: Line) -> str:
+        told = line.reference and not shared
+        return f"{line.reference} ({line.reference_name})" if told else line.reference
+
+    rows = [(line.name, line.value, beside(line)) for line in lines]
+    head = (TITLES.get(name, name), "model", next(iter(names), "") if shared else "beside it")
     conditions = conditions_of(name, facts)
     return Table(head, rows, conditions[:1].upper() + conditions[1:] + ".", numeric=(1, 2))
