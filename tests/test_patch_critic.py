@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from latentia.nn.patch_critic import PatchCritic
+from latentia.nn.patch_critic import BandCritic, PatchCritic
 from latentia.nn.picture_norm import InstanceNorm, PictureNorm, PixelNorm, picture_norm
 
 
@@ -58,3 +58,12 @@ def test_norms_are_what_they_say() -> None:
     torch.testing.assert_close(pixel.mean(1), torch.zeros(2, 5, 5), atol=1e-5, rtol=0)
     torch.testing.assert_close(pixel.var(1, correction=0), torch.ones(2, 5, 5), atol=1e-3, rtol=0)
     assert picture_norm("none", 8)(x) is x
+
+
+def test_a_critic_of_bands_tells_one_from_another() -> None:
+    net = nn.Conv2d(2, 1, 1, bias=False)
+    nn.init.ones_(net.weight)
+    x = torch.zeros(2, 1, 5, 3)
+    rows = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
+    assert torch.equal(BandCritic(net)(x), rows[:, None].expand(2, 1, 5, 3))
+    torch.testing.assert_close(BandCritic(net)(x + 2), BandCritic(net)(x) + 2)

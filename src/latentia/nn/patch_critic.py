@@ -67,6 +67,31 @@ class PatchCritic(nn.Module):
         )
 
 
+class BandCritic(nn.Module):
+    """A critic of spectrograms, that is told which band is which (Liu et al. 2018, CoordConv).
+
+    A pattern means another thing in another band: what a picture's patches do not care about
+    tells voices apart.
+
+    Args:
+        net: judges pictures of one channel more.
+
+    Shape: `(B, C, bands, T)` to what `net` makes of `(B, C + 1, bands, T)`, the last channel from
+        -1 for the first row to 1 for the last.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The verdicts of `net`."""
+        place = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
+        places = place[:, None].expand(len(x), 1, -1, x.shape[3])
+        found: Tensor = self.net(torch.cat([x, places], 1))
+        return found
+
+
 def _net(channels: int, width: int, layers: int, norm: PictureNorm) -> nn.Sequential:
     """One network: halving convolutions, then one that widens, then the verdicts."""
     found: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(SLOPE)]

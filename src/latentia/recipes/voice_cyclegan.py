@@ -13,7 +13,7 @@ from latentia.errors import UserError
 from latentia.game import Objective
 from latentia.models.translator import Translator
 from latentia.nn.gated import FOLDS, GatedGenerator
-from latentia.nn.patch_critic import PatchCritic
+from latentia.nn.patch_critic import BandCritic, PatchCritic
 from latentia.nn.picture_norm import PictureNorm
 from latentia.objectives.cycle import Critics
 from latentia.objectives.masked_cycle import MaskedCycleGame
@@ -95,8 +95,9 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: VoiceSettings) -
     """Generators and critics, one player each."""
     assert isinstance(model, Translator)
     layers, width = settings.known("critic_layers"), settings.critic_width
-    nets = {to: PatchCritic(1, width, layers, settings.critic_norm) for to in spec.classes}
-    smallest = next(iter(nets.values())).smallest
+    found = [PatchCritic(2, width, layers, settings.critic_norm) for _ in spec.classes]
+    nets = {to: BandCritic(net) for to, net in zip(spec.classes, found, strict=True)}
+    smallest = found[0].smallest
     if min(spec.shape[1:]) < smallest:
         raise UserError(
             f"Clips of {spec.shape[2]} frames are too short for critics with critic_layers="
