@@ -60,12 +60,15 @@ class VoiceSettings(DomainGameSettings):
         "of theirs; higher: more surely the target's voice",
     )
     gamma: float = Field(
-        1.0,
+        0.2,
         ge=0,
         description="weight of a penalty on the critics' slope (R1): few clips are soon known by "
         "heart",
     )
-    cycle: float = Field(10.0, ge=0, description="weight of what a way there and back changes")
+    ema_gamma: float = Field(
+        8.0, ge=0, description="exponent of the weight average; larger forgets sooner"
+    )
+    cycle: float = Field(5.0, ge=0, description="weight of what a way there and back changes")
     identity: float = Field(
         2.5, ge=0, description="weight of keeping clips that are of the target already"
     )
