@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from PIL import Image, ImageOps
 from latentia.data.picture_files import Head, open_original
 from latentia.data.picture_writing import write_picture
 from latentia.translating.tiling import translated
+from memory import peak_bytes
 from translating_verb import Using, expected, facts, noise, save, smooth, unit, using
 from translators import Local, run_of
 
@@ -204,7 +202,7 @@ def test_half_of_two_pictures_side_by_side(using: Using, tmp_path: Path) -> None
 
 
 _MEMORY = """
-import resource, sys
+import sys
 from pathlib import Path
 import latentia.cli.translate as verb
 from latentia.cli.main import app
@@ -216,19 +214,7 @@ try:
     app(["translate", "run", *sys.argv[1:]])
 except SystemExit as end:
     assert not end.code
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
-
-
-def peak_bytes(*words: object) -> int:
-    """Of a process of its own that translates (kilobytes are what Linux counts in)."""
-    command = [sys.executable, "-c", _MEMORY, *map(str, words)]
-    path = os.pathsep.join(sys.path)
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
-    )
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.split()[-1]) * 1024
 
 
 @pytest.mark.slow
@@ -240,6 +226,6 @@ def test_a_picture_of_12000_by_9000_takes_less_than_two_gigabytes(
 ) -> None:
     tile = smooth(900, 1200)
     path = save(np.tile(tile, (10, 10, 1)), tmp_path / f"large.{ending}")
-    assert peak_bytes(path, "-o", tmp_path / "out", "--scale", scale) < 2e9
+    assert peak_bytes(_MEMORY, path, "-o", tmp_path / "out", "--scale", scale) < 2e9
     with Image.open(tmp_path / "out" / path.name) as image:
         assert image.size == (12_000, 9_000)

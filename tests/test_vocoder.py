@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +21,7 @@ from latentia.sound.phases import analyse, griffin_lim, magnitudes, synthesise
 from latentia.sound.recording import translate_recording
 from latentia.sound.stream import measure, resampled_length, resampled_pieces, spectrograms
 from latentia.sound.vocoders import GriffinLim
+from memory import peak_bytes
 from test_audio import RATE, fill, tone, wav
 
 HOW = LogMel.at(RATE, 48)
@@ -185,7 +183,7 @@ def test_seams_of_a_long_recording_cannot_be_heard(tmp_path: Path) -> None:
 
 
 _MEMORY = """
-import resource, sys
+import sys
 from pathlib import Path
 from latentia.sound.recording import translate_recording
 from latentia.sound.vocoders import GriffinLim
@@ -194,17 +192,7 @@ from test_vocoder import HOW, SPEC, Same
 tune_process()
 source, out = map(Path, sys.argv[1:])
 translate_recording(Same(), SPEC, source, "ben", out, vocoder=GriffinLim(HOW, rounds=1))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
-
-
-def peak_bytes(source: Path, out: Path) -> int:
-    """Of a process of its own that translates (kilobytes are what Linux counts in)."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    words = [sys.executable, "-c", _MEMORY, str(source), str(out)]
-    done = subprocess.run(words, capture_output=True, text=True, env=env)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.split()[-1]) * 1024
 
 
 @pytest.mark.slow
@@ -218,7 +206,7 @@ def test_eight_hours_take_no_more_memory_than_a_minute(tmp_path: Path) -> None:
             file.write(wave_header(RATE, minutes * 60 * RATE))
             for _ in range(minutes):
                 file.write(minute)
-        peaks.append(peak_bytes(source, out))
+        peaks.append(peak_bytes(_MEMORY, source, out))
         with out.open("rb") as stream:
             assert read_header(stream).seconds == minutes * 60
     assert peaks[1] < peaks[0] + 64e6
