@@ -16,7 +16,7 @@ from latentia.data.open import open_data
 from latentia.fitting import fit
 from latentia.game import Batch, Now, Player
 from latentia.maths.divergences import importance_bound, kl_to_standard_normal
-from latentia.models.denoiser import Denoiser
+from latentia.models.denoiser import Denoiser, Sampling
 from latentia.models.vae import VAE
 from latentia.models.variational import Draw
 from latentia.nn.likelihoods import (
@@ -29,7 +29,7 @@ from latentia.nn.likelihoods import (
 from latentia.nn.mlp import MLP
 from latentia.nn.standardise import Standardise
 from latentia.nn.unet import PointDenoiser
-from latentia.objectives.denoising import Denoising
+from latentia.objectives.denoising import Denoising, NoiseLevels
 from latentia.objectives.elbo import Elbo
 from latentia.run import load
 from latentia.training.budget import Budget, rate_factor
@@ -256,22 +256,23 @@ def a_denoiser(guidance: float) -> Denoiser:
     torch.manual_seed(0)
     net = PointDenoiser(2, width=16, depth=1)
     torch.nn.init.normal_(net.last.weight)  # type: ignore[arg-type]
-    return Denoiser(net, (2,), Standardise(), 1.0, 0.02, 40.0, 8, guidance)
+    sampling = Sampling(0.02, 40.0, 8, guidance, guided_from=0.3, guided_to=5.0)
+    return Denoiser(net, (2,), Standardise(), 1.0, sampling)
 
 
 def test_guidance_is_a_line_through_the_bad_and_the_good() -> None:
     x, level = torch.randn(5, 2), torch.full((5,), 1.0)
     plain, guided = a_denoiser(1.0), a_denoiser(3.0)
-    assert plain.guide is None and torch.equal(plain.guided(x, level), plain(x, level))
+    assert plain.guide is None and torch.equal(plain.guided()(x, level), plain(x, level))
     assert guided.guide is not None
     for parameter in guided.guide.parameters():
         parameter.data.mul_(0.5)
     good = guided(x, level)
-    bad = guided._denoise(guided.guide, x, level)
-    torch.testing.assert_close(guided.guided(x, level), bad + 3 * (good - bad))
+    bad = guided._denoise(guided.guide, x, level, None)
+    torch.testing.assert_close(guided.guided()(x, level), bad + 3 * (good - bad))
     for outside in (0.05, 20.0):  # coarse and fine levels are left alone
         far = torch.full((5,), outside)
-        assert torch.equal(guided.guided(x, far), guided(x, far))
+        assert torch.equal(guided.guided()(x, far), guided(x, far))
 
 
 def test_densities_never_use_the_guide() -> None:
@@ -285,7 +286,7 @@ def test_densities_never_use_the_guide() -> None:
 
 def test_the_guide_follows_and_then_stays() -> None:
     model = a_denoiser(2.0)
-    objective = Denoising(model, Player(model, 1e-3), 0.0, 1.0, guide_until=0.5)
+    objective = Denoising(model, Player(model, 1e-3), NoiseLevels(), guide_until=0.5)
     batch = Batch(torch.randn(8, 2), None, torch.arange(8))
 
     def guide_after(progress: float) -> torch.Tensor:

@@ -6,7 +6,7 @@ never for families, so a new family needs no change there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -171,6 +171,15 @@ class TakesClasses(Protocol):
     def classes(self) -> int: ...
 
 
+@runtime_checkable
+class CountsClasses(Protocol):
+    """Learns how frequent each class is, to sample them so where none is asked for."""
+
+    def count_classes(self, labels: Tensor, share: Callable[[Tensor], Tensor]) -> None:
+        """Count the labels of a batch `(B,)`; `share` is their mean over all processes."""
+        ...
+
+
 def refuse_condition(model: object, condition: Tensor | None) -> None:
     """What `sample` and `decode` of a model without classes do with a condition.
 
@@ -180,7 +189,7 @@ def refuse_condition(model: object, condition: Tensor | None) -> None:
     if condition is not None:
         raise UserError(
             f"{type(model).__name__} takes no condition: it was trained without classes. "
-            "conditional-vae takes them, and gan does with conditional=true."
+            "conditional-vae takes them, and gan and diffusion do with conditional=true."
         )
 
 

@@ -113,7 +113,8 @@ def _class(run: Run, model: object, name: str) -> Tensor:
     if not isinstance(model, TakesClasses):
         raise UserError(
             f"The {run.family} in {run.folder} was trained without classes, so --label has nothing "
-            "to choose from. conditional-vae takes classes, and gan with conditional=true."
+            "to choose from. conditional-vae takes classes, and gan and diffusion with "
+            "conditional=true."
         )
     known = run.spec.classes
     names = [name] if name in known else name.split("+")

@@ -1,13 +1,16 @@
 """Noise levels of diffusion: which ones to train on, which to sample at, and how to scale.
 
-Sigma is the standard deviation of the noise added to data, in the data's own units.
+Sigma is the standard deviation of the noise added to data, in the data's own units. What other
+ways of writing diffusion down mix, α x + β ε, is α times clean data with noise of σ = β / α: one
+coordinate for all of them.
 Source: Karras, Aittala, Aila, Laine (2022), "Elucidating the Design Space of
 Diffusion-Based Generative Models" (EDM).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -95,6 +98,85 @@ def edm_scalings(sigma: Tensor, sigma_data: float) -> Scalings:
     )
 
 
-def edm_weight(sigma: Tensor, sigma_data: float) -> Tensor:
-    """Loss weight lambda of EDM table 1, `1 / out²`: every level starts at a loss of one."""
-    return (sigma.square() + sigma_data**2) / (sigma * sigma_data).square()
+def epsilon_scalings(sigma: Tensor, sigma_data: float) -> Scalings:
+    """The network says which noise was added (Ho et al. 2020, DDPM, eq. 11): D = x − σ F.
+
+    It is shown √ᾱ x₀ + √(1 − ᾱ) ε, that is x / √(1 + σ²), whatever `sigma_data`.
+    """
+    return Scalings(
+        skip=torch.ones_like(sigma),
+        out=-sigma,
+        inward=(sigma.square() + 1).rsqrt(),
+        noise=sigma.log() / 4,
+    )
+
+
+def v_scalings(sigma: Tensor, sigma_data: float) -> Scalings:
+    """The network says v = α ε − β x₀ (Salimans & Ho 2022, section 4), α² + β² = 1, β / α = σ.
+
+    EDM's but for the sign where data have unit variance; `sigma_data` plays no part.
+    """
+    plain = edm_scalings(sigma, 1.0)
+    return plain._replace(out=-plain.out)
+
+
+def flow_scalings(sigma: Tensor, sigma_data: float) -> Scalings:
+    """The network says the velocity ε − x₀ of the straight way from data to noise.
+
+    On that way x_t = (1 − t) x₀ + t ε with t = σ / (1 + σ) (Liu et al. 2023, rectified flow; Lipman
+    et al. 2023, flow matching), so D = x_t − t F; `sigma_data` plays no part.
+    """
+    whole = 1 / (1 + sigma)
+    return Scalings(skip=whole, out=-sigma * whole, inward=whole, noise=sigma.log() / 4)
+
+
+Prediction = Literal["edm", "epsilon", "v", "flow"]
+
+SCALINGS: dict[Prediction, Callable[[Tensor, float], Scalings]] = {
+    "edm": edm_scalings,
+    "epsilon": epsilon_scalings,
+    "v": v_scalings,
+    "flow": flow_scalings,
+}
+"""What the network says, by name: how D is made of it."""
+
+
+def linear_sigmas(time: Tensor, low: float = 0.1, high: float = 20.0) -> Tensor:
+    """σ of the variance-preserving process with β(t) from `low` to `high`, t in [0, 1].
+
+    σ² = exp(∫β) − 1 (Song et al. 2021, eq. 33); 1,000 equal steps of t are the linear schedule of
+    DDPM (Ho et al. 2020).
+
+    >>> [round(s, 3) for s in linear_sigmas(torch.tensor([0.001, 0.5, 1.0])).tolist()]
+    [0.01, 3.413, 152.167]
+    """
+    return (low * time + (high - low) * time.square() / 2).expm1().sqrt()
+
+
+def cosine_sigmas(time: Tensor) -> Tensor:
+    """σ = tan(π t / 2), the cosine schedule of Nichol & Dhariwal (2021) without its offset."""
+    return torch.tan(time * (torch.pi / 2))
+
+
+def flow_sigmas(time: Tensor) -> Tensor:
+    """σ = t / (1 − t), of the straight way from data to noise."""
+    return time / (1 - time)
+
+
+Levels = Literal["lognormal", "linear", "cosine", "uniform"]
+
+BY_TIME: dict[Levels, Callable[[Tensor], Tensor]] = {
+    "linear": linear_sigmas,
+    "cosine": cosine_sigmas,
+    "uniform": flow_sigmas,
+}
+"""Levels of noise by time in (0, 1)."""
+
+ENDS = 1e-3  # of time, that are left out: DDPM's first step of a thousand, and its mirror image
+
+
+def training_sigmas(levels: Levels, uniform: Tensor, mean: float, std: float) -> Tensor:
+    """The levels to train at, of draws in [0, 1); `mean` and `std` are those of lognormal ones."""
+    if levels == "lognormal":
+        return lognormal_sigmas(uniform, mean, std)
+    return BY_TIME[levels](ENDS + (1 - 2 * ENDS) * uniform)

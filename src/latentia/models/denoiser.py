@@ -4,23 +4,56 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from latentia.abilities import Seeds, refuse_condition
-from latentia.maths.chunks import device_of, in_chunks
+from latentia.maths.chunks import device_of, in_chunks, stacked
 from latentia.maths.randomness import seeded_noise
-from latentia.maths.schedules import edm_scalings, karras_sigmas
+from latentia.maths.schedules import SCALINGS, Prediction, Scalings, karras_sigmas
+from latentia.nn.conditioning import ClassFrequency, asked_weights, class_weights
 from latentia.nn.likelihoods import LEVEL
 from latentia.nn.standardise import Standardise
 from latentia.precision import autocast, resolve_precision
-from latentia.samplers.heun import heun, ode_log_prob, probability_flow
+from latentia.samplers.heun import Denoise, heun, ode_log_prob, probability_flow
+from latentia.seeds import mixed_seed
 
-GUIDED_LEVELS = (0.3, 5.0)  # of σ, the lower in units of σ_data: where shapes are decided
 GUIDE_MEMORY = 8.0  # exponent of the guide's average over its short training
 DENSITY_STEPS = 64  # densities need finer steps than samples
 EXACT_DIMENSIONS = 64  # up to here the exact divergence costs less than a good estimate
+CHUNK = 256  # rows denoised at once
+
+Guide = Literal["early", "classless"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a denoiser is sampled.
+
+    Attributes:
+        sigma_min, sigma_max: ends of the ODE.
+        steps: of the sampler, unless others are asked for.
+        guidance: w; 1 samples without a guide.
+        guided_from, guided_to: the levels σ at which the guide is asked: where shapes are decided
+            (Kynkäänniemi et al. 2024).
+        precision: "auto", "float32" or "bfloat16".
+    """
+
+    sigma_min: float
+    sigma_max: float
+    steps: int
+    guidance: float = 1.0
+    guided_from: float = 0.0
+    guided_to: float = math.inf
+    precision: str = "float32"
+
+    def sigmas(self, steps: int | None = None) -> Tensor:
+        """The levels of so many steps, falling to 0, `(steps + 1,)`."""
+        return karras_sigmas(steps or self.steps, self.sigma_min, self.sigma_max)
 
 
 class Denoiser(nn.Module):
@@ -38,10 +71,8 @@ class Denoiser(nn.Module):
         shape: `(C, H, W)` or `(features,)`.
         standardise: shift and scale of the data.
         sigma_data: standard deviation of the standardised data.
-        sigma_min, sigma_max: ends of the ODE.
-        steps: default number of sampler steps.
-        guidance: w; 1 samples without a guide.
-        precision: "auto", "float32" or "bfloat16", of sampling.
+        sampling: how it is sampled.
+        predict: what the network says, a name of `maths.schedules.SCALINGS`.
     """
 
     def __init__(
@@ -50,34 +81,52 @@ class Denoiser(nn.Module):
         shape: tuple[int, ...],
         standardise: Standardise,
         sigma_data: float,
-        sigma_min: float,
-        sigma_max: float,
-        steps: int,
-        guidance: float = 1.0,
-        precision: str = "float32",
+        sampling: Sampling,
+        predict: Prediction = "edm",
     ) -> None:
         super().__init__()
         self.net, self.shape, self.standardise = net, shape, standardise
-        self.sigma_data, self.sigma_min, self.sigma_max = sigma_data, sigma_min, sigma_max
-        self.steps, self.guidance, self.precision = steps, guidance, precision
+        self.sigma_data, self.sampling, self.predict = sigma_data, sampling, predict
         self.latent_dim = math.prod(shape)
         self.is_image = len(shape) == 3
         self.guide: nn.Module | None = None
-        if guidance != 1:
+        if sampling.guidance != 1 and self._guided_by_itself:
             self.guide = copy.deepcopy(net).requires_grad_(False)
 
-    def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """D(x; σ) in standardised units: `(B, …)`, σ `(B,)` -> `(B, …)` (EDM, eq. 7, table 1)."""
-        return self._denoise(self.net, x, sigma)
+    @property
+    def _guided_by_itself(self) -> bool:
+        """Whether the guide is an early copy of the network."""
+        return True
 
-    def guided(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """D(x; σ) pushed away from what the guide would do, at the noise levels in between."""
-        good = self(x, sigma)
-        low, high = GUIDED_LEVELS
-        if self.guide is None or not low * self.sigma_data <= float(sigma[0]) <= high:
-            return good
-        bad = self._denoise(self.guide, x, sigma)
-        return bad + self.guidance * (good - bad)
+    def forward(self, x: Tensor, sigma: Tensor, weights: Tensor | None = None) -> Tensor:
+        """D(x; σ) in standardised units: `(B, …)`, σ `(B,)` -> `(B, …)` (EDM, eq. 7, table 1)."""
+        return self._denoise(self.net, x, sigma, weights)
+
+    def scalings(self, sigma: Tensor) -> Scalings:
+        """How D is made of what the network says, at these levels of noise."""
+        return SCALINGS[self.predict](sigma, self.sigma_data)
+
+    def guided(self, weights: Tensor | None = None) -> Denoise:
+        """D, pushed away from what the guide would do at the noise levels in between.
+
+        Args:
+            weights: of the classes asked for, `(B, classes)`; None asks for none.
+        """
+        how = self.sampling
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            good = self(x, sigma, weights)
+            if how.guidance == 1 or not how.guided_from <= float(sigma[0]) <= how.guided_to:
+                return good
+            bad = self._worse(x, sigma, weights)
+            return bad + how.guidance * (good - bad)
+
+        return denoise
+
+    def _worse(self, x: Tensor, sigma: Tensor, weights: Tensor | None) -> Tensor:
+        """What the guide makes of x."""
+        assert self.guide is not None
+        return self._denoise(self.guide, x, sigma, weights)
 
     @torch.no_grad()
     def follow(self, step: int) -> None:
@@ -87,35 +136,53 @@ class Denoiser(nn.Module):
             guides: list[Tensor] = list(self.guide.parameters())
             torch._foreach_lerp_(guides, list(self.net.parameters()), weight)
 
-    def _denoise(self, net: nn.Module, x: Tensor, sigma: Tensor) -> Tensor:
-        c = edm_scalings(sigma.reshape(-1, *[1] * (x.ndim - 1)), self.sigma_data)
-        inner = net((c.inward * x).float(), c.noise.flatten().float())
+    def _denoise(self, net: nn.Module, x: Tensor, sigma: Tensor, weights: Tensor | None) -> Tensor:
+        c = self.scalings(sigma.reshape(-1, *[1] * (x.ndim - 1)))
+        inner = net((c.inward * x).float(), c.noise.flatten().float(), weights)
         return c.skip * x + c.out * inner.to(x.dtype)
 
     @torch.no_grad()
     def sample(
         self, seeds: Seeds, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
-        """One sample per seed by Heun's method with `steps` steps."""
-        refuse_condition(self, condition)
+        """One sample per seed, by the sampler and with `steps` steps."""
         z = seeded_noise(seeds, (self.latent_dim,), device_of(self))
-        return in_chunks(lambda rows: self.decode(rows, steps=steps), z)
+        weights = self._wanted(condition, seeds)
+        if weights is None:
+            return in_chunks(lambda rows: self._generate(rows, None, steps), z, size=CHUNK)
+        pairs = zip(z.split(CHUNK), weights.split(CHUNK), strict=True)
+        return stacked(self._generate(*pair, steps) for pair in pairs)
+
+    def _wanted(self, condition: Tensor | None, seeds: Seeds) -> Tensor | None:
+        """Weights of the classes that samples are to be of; None where there are none."""
+        return self.asked(condition, len(seeds))
+
+    def asked(self, condition: Tensor | None, n: int) -> Tensor | None:
+        """A condition as weights `(n, classes)`; None where there is none.
+
+        Raises:
+            UserError: the model takes no condition, or not this one.
+        """
+        refuse_condition(self, condition)
+        return None
 
     def decode(
         self, z: Tensor, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """From noise z = x(σ_max) / σ_max, `(B, d)`, down the ODE to data `(B, …)`."""
-        refuse_condition(self, condition)
-        start = z.view(-1, *self.shape) * self.sigma_max
-        with autocast(z.device, resolve_precision(self.precision, z.device)):
-            x = heun(self.guided, start, self._sigmas(steps))
-        return self._outside(x)
+        return self._generate(z, self.asked(condition, len(z)), steps)
+
+    def _generate(self, z: Tensor, weights: Tensor | None, steps: int | None) -> Tensor:
+        start = z.view(-1, *self.shape) * self.sampling.sigma_max
+        with autocast(z.device, resolve_precision(self.sampling.precision, z.device)):
+            x = heun(self.guided(weights), start, self.sampling.sigmas(steps))
+        return self.outside(x)
 
     def encode(self, x: Tensor, *, steps: int | None = None) -> Tensor:
         """Up the ODE to the noise z that decodes to x, `(B, …) -> (B, d)`."""
-        upwards = self._sigmas(steps)[:-1].flip(0)  # without σ = 0, where the ODE is singular
-        noisy = probability_flow(self.guided, self.standardise(x), upwards)
-        return noisy.flatten(1) / self.sigma_max
+        upwards = self.sampling.sigmas(steps)[:-1].flip(0)  # without σ = 0, where it is singular
+        noisy = probability_flow(self.guided(), self.standardise(x), upwards)
+        return noisy.flatten(1) / self.sampling.sigma_max
 
     def log_prob(self, x: Tensor, *, samples: int | None = None, seed: int = 0) -> Tensor:
         """log-density by the probability-flow ODE with `samples` steps (default 64), `(B,)`, nats.
@@ -127,8 +194,8 @@ class Denoiser(nn.Module):
         density = ode_log_prob(
             self,
             self.standardise(x),
-            sigma_min=self.sigma_min,
-            sigma_max=self.sigma_max,
+            sigma_min=self.sampling.sigma_min,
+            sigma_max=self.sampling.sigma_max,
             steps=samples or DENSITY_STEPS,
             exact=self.latent_dim <= EXACT_DIMENSIONS,
             generator=torch.Generator(x.device).manual_seed(seed),
@@ -136,9 +203,61 @@ class Denoiser(nn.Module):
         density = density + (0.0 if self.standardise.identity else self.standardise.log_abs_det)
         return density + self.latent_dim * math.log(LEVEL) if self.is_image else density
 
-    def _sigmas(self, steps: int | None) -> Tensor:
-        return karras_sigmas(steps or self.steps, self.sigma_min, self.sigma_max)
-
-    def _outside(self, x: Tensor) -> Tensor:
+    def outside(self, x: Tensor) -> Tensor:
+        """From standardised units to the data's own; pictures within [-1, 1]."""
         x = self.standardise.inverse(x)
         return x.clamp(-1, 1) if self.is_image else x
+
+
+class ConditionalDenoiser(Denoiser):
+    """D(x; σ, class): generates what it is asked for.
+
+    The network is shown some examples without their class, so that it also knows D(x; σ) of
+    everything: encoding and density use that, and so can guidance: away from what it would do
+    without the class, D + (w − 1)(D_class − D) more (classifier-free guidance, Ho & Salimans
+    2022). Where no class is asked for, a sample's seed chooses one, as frequent as in the data.
+
+    Args:
+        classes: how many there are.
+        guided_by: an "early" copy of the network that is told the class as well, or the network
+            without the class.
+        net, shape, standardise, sigma_data, sampling, predict: as in `Denoiser`.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        guided_by: Guide,
+        net: nn.Module,
+        shape: tuple[int, ...],
+        standardise: Standardise,
+        sigma_data: float,
+        sampling: Sampling,
+        predict: Prediction = "edm",
+    ) -> None:
+        self._guided_by = guided_by
+        super().__init__(net, shape, standardise, sigma_data, sampling, predict)
+        self.classes, self.frequency = classes, ClassFrequency(classes)
+
+    @property
+    def _guided_by_itself(self) -> bool:
+        return self._guided_by == "early"
+
+    def _worse(self, x: Tensor, sigma: Tensor, weights: Tensor | None) -> Tensor:
+        return super()._worse(x, sigma, weights) if self.guide else self(x, sigma)
+
+    def asked(self, condition: Tensor | None, n: int) -> Tensor | None:
+        """A condition as weights `(n, classes)`; None where there is none."""
+        if condition is None:
+            return None
+        return asked_weights(torch.as_tensor(condition, device=device_of(self)), self.classes, n)
+
+    def count_classes(self, labels: Tensor, share: Callable[[Tensor], Tensor]) -> None:
+        """Count the labels of a batch; `share` is their mean over all processes."""
+        self.frequency.count(share(class_weights(labels, self.classes).mean(0)))
+
+    def _wanted(self, condition: Tensor | None, seeds: Seeds) -> Tensor | None:
+        if condition is not None:
+            return self.asked(condition, len(seeds))
+        chance = seeded_noise([mixed_seed(seed, 1) for seed in seeds], (), device_of(self))
+        return class_weights(self.frequency.pick(chance), self.classes)

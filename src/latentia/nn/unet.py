@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentia.errors import UserError
+from latentia.nn.conditioning import ClassEmbedding
 from latentia.nn.folding import depth_to_space, space_to_depth
 
 
@@ -29,20 +30,30 @@ def channel_norm(x: Tensor) -> Tensor:
 
 
 class NoiseEmbedding(nn.Module):
-    """Noise level `(B,)`, log(sigma)/4, to an embedding `(B, width)`."""
+    """Noise level `(B,)`, log(sigma)/4, to an embedding `(B, width)`, with a class where asked.
+
+    Args:
+        width: of the embedding.
+        features: cosines and sines of the level.
+        classes: how many there are to ask for; 0: none. Rows of weights `(B, classes)` that are
+            zero ask for no class.
+    """
 
     frequencies: Tensor
 
-    def __init__(self, width: int, features: int = 64) -> None:
+    def __init__(self, width: int, features: int = 64, classes: int = 0) -> None:
         super().__init__()
         # Periods from 1/5 to 12 in log(sigma)/4: the whole range of sigma down to a factor of 2.
         geometric = torch.logspace(math.log10(0.5), math.log10(32.0), features // 2)
         self.register_buffer("frequencies", geometric, persistent=False)
         self.net = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
+        self.label = ClassEmbedding(classes, width) if classes else None
 
-    def forward(self, noise: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, weights: Tensor | None = None) -> Tensor:
         angle = noise.float()[:, None] * self.frequencies
         out: Tensor = self.net(torch.cat([angle.cos(), angle.sin()], 1))
+        if self.label is not None and weights is not None:
+            out = out + self.label(weights)
         return F.silu(out)
 
 
@@ -130,6 +141,7 @@ class UNet(nn.Module):
             that brings the finest grid near 16 x 16.
         attention: one self-attention block in the middle of the coarsest resolution.
         embedding: width of the noise embedding.
+        classes: how many it can be asked for.
     """
 
     def __init__(
@@ -141,6 +153,7 @@ class UNet(nn.Module):
         patch: int = 0,
         attention: bool = False,
         embedding: int = 256,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         channels, height, breadth = shape
@@ -148,18 +161,21 @@ class UNet(nn.Module):
         self.shape = shape
         self.patch = patch or default_patch(max(height, breadth))
         self.multiple = self.patch * 2 ** (len(width) - 1)
-        self.noise = NoiseEmbedding(embedding)
+        self.noise = NoiseEmbedding(embedding, classes=classes)
         self.first = nn.Conv2d(channels * self.patch**2, width[0], 3, padding=1)
         self.levels = Level(tuple(width), tuple(depth), embedding, attention)
         self.last = zeroed(nn.Conv2d(width[0], channels * self.patch**2, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        """`x (B, C, H, W)` scaled to unit variance, `noise (B,)` = log(sigma)/4, to like `x`."""
+    def forward(self, x: Tensor, noise: Tensor, weights: Tensor | None = None) -> Tensor:
+        """`x (B, C, H, W)` scaled to unit variance, `noise (B,)` = log(sigma)/4, to like `x`.
+
+        With classes, `weights (B, classes)` ask for them; rows of zeros, or None, for none.
+        """
         height, width = x.shape[-2:]
         padded = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))
         h = self.first(space_to_depth(padded, self.patch))
-        h = self.levels(h, self.noise(noise))
+        h = self.levels(h, self.noise(noise, weights))
         out = depth_to_space(self.last(F.silu(channel_norm(h))), self.patch)
         return out[..., :height, :width].contiguous()
 
@@ -171,18 +187,24 @@ class PointDenoiser(nn.Module):
         features: length of a vector.
         width: hidden units.
         depth: residual blocks.
+        classes: how many it can be asked for.
     """
 
-    def __init__(self, features: int, *, width: int = 128, depth: int = 3) -> None:
+    def __init__(
+        self, features: int, *, width: int = 128, depth: int = 3, classes: int = 0
+    ) -> None:
         super().__init__()
-        self.noise = NoiseEmbedding(width)
+        self.noise = NoiseEmbedding(width, classes=classes)
         self.first = nn.Linear(features, width)
         self.blocks = nn.ModuleList(PointBlock(width) for _ in range(depth))
         self.last = zeroed(nn.Linear(width, features))
 
-    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        """`x (B, features)` scaled to unit variance, `noise (B,)` = log(sigma)/4, to like `x`."""
-        embedding = self.noise(noise)
+    def forward(self, x: Tensor, noise: Tensor, weights: Tensor | None = None) -> Tensor:
+        """`x (B, features)` scaled to unit variance, `noise (B,)` = log(sigma)/4, to like `x`.
+
+        With classes, `weights (B, classes)` ask for them; rows of zeros, or None, for none.
+        """
+        embedding = self.noise(noise, weights)
         h = self.first(x)
         for block in self.blocks:
             h = block(h, embedding)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentia.abilities import TakesClasses
+from latentia.abilities import CountsClasses, TakesClasses
 from latentia.game import Batch, Now, Player, Terms, Verdict
 from latentia.maths import adversarial as maths
 
@@ -55,15 +55,6 @@ class NoiseToData(Protocol):
         ...
 
     def standardise(self, x: Tensor) -> Tensor: ...
-
-
-@runtime_checkable
-class CountsClasses(Protocol):
-    """Learns how frequent each class is, to sample them so where none is asked for."""
-
-    def count_classes(self, labels: Tensor, share: Callable[[Tensor], Tensor]) -> None:
-        """Count the labels of a batch `(B,)`; `share` is their mean over all processes."""
-        ...
 
 
 class Critic(Protocol):

@@ -146,6 +146,20 @@ def refuse_idle(settings: CommonSettings, acts: Mapping[str, tuple[bool, str]]) 
             raise UserError(f"{key}={value} would change nothing here: it is for {where}.")
 
 
+def refuse_unlabelled(spec: DataSpec) -> None:
+    """Refuse `conditional=true` for data without classes.
+
+    Raises:
+        UserError: there are fewer than two.
+    """
+    if len(spec.classes) < 2:
+        raise UserError(
+            f"{spec.name} has no labels, and conditional=true needs two classes or more: "
+            "sub-folders of a folder of images, or labels in an .npz. Leave it out to learn "
+            "without labels."
+        )
+
+
 def _read(kind: type[CommonSettings], key: str, value: Any) -> Any:
     """A command line's text as the field wants it: "none" where None fits, "64,128" as a tuple."""
     annotation = str(kind.model_fields[key].annotation)

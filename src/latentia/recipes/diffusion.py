@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 from torch import nn
 
 from latentia.data.spec import DataSpec
 from latentia.errors import UserError
 from latentia.game import Player
-from latentia.models.denoiser import Denoiser
+from latentia.maths.schedules import Levels, Prediction
+from latentia.models.denoiser import ConditionalDenoiser, Denoiser, Guide, Sampling
 from latentia.nn.standardise import Standardise
 from latentia.nn.unet import PointDenoiser, UNet
-from latentia.objectives.denoising import Denoising
-from latentia.recipes.base import CommonSettings, Recipe
+from latentia.objectives.denoising import Denoising, NoiseLevels
+from latentia.recipes.base import CommonSettings, Recipe, refuse_idle, refuse_unlabelled
+
+LEVELS_OF: dict[Prediction, Levels] = {
+    "edm": "lognormal",
+    "epsilon": "linear",
+    "v": "cosine",
+    "flow": "uniform",
+}
+"""The levels that each way of training came with."""
 
 
 class DiffusionSettings(CommonSettings):
@@ -31,42 +42,102 @@ class DiffusionSettings(CommonSettings):
     attention: bool = Field(False, description="self-attention at the coarsest level (images)")
     warmup: float = Field(0.05, ge=0, le=0.5, description="budget share of learning-rate rise")
     lr: float = Field(2e-3, gt=0, description="peak learning rate")
+    predict: Prediction = Field(
+        "edm",
+        description="what the network says: noise and data mixed by the level (edm), the noise "
+        "(epsilon, as DDPM), v, or the velocity of a straight way (flow)",
+    )
+    levels: Levels | None = Field(
+        None,
+        description="noise levels trained: lognormal, or by uniform time: linear (DDPM), cosine, "
+        "uniform (rectified flow); by default those that `predict` came with",
+    )
+    p_mean: float = Field(0.2, description="mean of ln σ in training (levels=lognormal)")
+    p_std: float = Field(
+        1.2, gt=0, description="standard deviation of ln σ in training (levels=lognormal)"
+    )
+    conditional: bool = Field(
+        False, description="learn the classes of labelled data, to be asked for one by --label"
+    )
+    forget: float = Field(
+        0.1, ge=0, le=1, description="share of examples shown without their class (conditional)"
+    )
     sigma_min: float = Field(0.02, gt=0, description="lowest noise level sampled")
     sigma_max: float = Field(40.0, gt=0, description="highest noise level sampled")
-    p_mean: float = Field(0.2, description="mean of ln σ in training")
-    p_std: float = Field(1.2, gt=0, description="standard deviation of ln σ in training")
     steps: int = Field(18, ge=2, description="default sampler steps")
-    guidance: float | None = Field(
-        None, ge=0, description="push away from an early copy of the network; 1: off"
+    guidance: float | None = Field(None, ge=0, description="push away from a guide; 1: off")
+    guide: Guide = Field(
+        "early",
+        description="the guide: an early copy of the network, or the network that is not told the "
+        "class (classless: classifier-free guidance)",
     )
     guide_until: float = Field(
         0.1, gt=0, le=1, description="budget share at which the early copy stops learning"
     )
+    guided_from: float = Field(
+        0.3, ge=0, description="lowest noise level guided, in units of the data's deviation"
+    )
+    guided_to: float = Field(5.0, gt=0, description="highest noise level guided, σ")
+
+    def by_data(self, spec: DataSpec) -> dict[str, Any]:
+        """Of this kind of data, and the levels that belong to what is predicted."""
+        return {**super().by_data(spec), "levels": LEVELS_OF[self.predict]}
 
 
 def build_model(spec: DataSpec, settings: DiffusionSettings) -> Denoiser:
     """A preconditioned denoising network for this data."""
+    _refuse(spec, settings)
     image = spec.kind == "image"
-    return Denoiser(
+    sigma_data = spec.pixel_std if image else 1.0
+    parts = (
         build_net(spec, settings),
         spec.shape,
         Standardise((spec.pixel_mean,), (1.0,)) if image else Standardise(spec.center, spec.scale),
-        spec.pixel_std if image else 1.0,
-        settings.sigma_min,
-        settings.sigma_max,
-        settings.steps,
-        settings.known("guidance"),
-        settings.precision,
+        sigma_data,
+        Sampling(
+            settings.sigma_min,
+            settings.sigma_max,
+            settings.steps,
+            settings.known("guidance"),
+            settings.guided_from * sigma_data,
+            settings.guided_to,
+            settings.precision,
+        ),
+        settings.predict,
+    )
+    if settings.conditional:
+        return ConditionalDenoiser(len(spec.classes), settings.guide, *parts)
+    return Denoiser(*parts)
+
+
+def _refuse(spec: DataSpec, settings: DiffusionSettings) -> None:
+    """Settings that contradict the data or each other."""
+    if settings.conditional:
+        refuse_unlabelled(spec)
+    lognormal = (settings.known("levels") == "lognormal", "levels=lognormal")
+    guided = settings.known("guidance") != 1
+    refuse_idle(
+        settings,
+        {
+            "p_mean": lognormal,
+            "p_std": lognormal,
+            "forget": (settings.conditional, "conditional=true"),
+            "guide": (settings.conditional and guided, "conditional=true with a guidance"),
+            "guide_until": (guided and settings.guide == "early", "guide=early with a guidance"),
+            "guided_from": (guided, "a guidance other than 1"),
+            "guided_to": (guided, "a guidance other than 1"),
+        },
     )
 
 
 def build_net(spec: DataSpec, settings: DiffusionSettings) -> nn.Module:
-    """The raw network F(x, noise)."""
+    """The raw network F(x, noise), with classes where settings say so."""
     width, depth = settings.known("width"), settings.known("depth")
+    classes = len(spec.classes) if settings.conditional else 0
     if spec.kind == "vector":
         if len(width) != 1 or len(depth) != 1:
             raise UserError("Vectors have one level: give one number for width and one for depth.")
-        return PointDenoiser(spec.dims, width=width[0], depth=depth[0])
+        return PointDenoiser(spec.dims, width=width[0], depth=depth[0], classes=classes)
     c, h, w = spec.shape
     return UNet(
         (c, h, w),
@@ -74,6 +145,7 @@ def build_net(spec: DataSpec, settings: DiffusionSettings) -> nn.Module:
         depth=depth,
         patch=settings.patch,
         attention=settings.attention,
+        classes=classes,
     )
 
 
@@ -81,8 +153,8 @@ def build_objective(model: nn.Module, spec: DataSpec, settings: DiffusionSetting
     """One player that learns to denoise at every level."""
     assert isinstance(model, Denoiser)
     player = Player(model, settings.lr, (0.9, 0.99), clip_norm=1.0)
-    until = settings.guide_until
-    return Denoising(model, player, settings.p_mean, settings.p_std, until)
+    levels = NoiseLevels(settings.known("levels"), settings.p_mean, settings.p_std)
+    return Denoising(model, player, levels, settings.guide_until, settings.forget)
 
 
 RECIPE = Recipe(DiffusionSettings, build_model, build_objective)

@@ -19,7 +19,7 @@ from latentia.nn.spectral import normalise_spectrally
 from latentia.nn.standardise import Standardise
 from latentia.objectives.adversarial import Adversarial
 from latentia.recipes.augmenting import AugmentingSettings, build_augment
-from latentia.recipes.base import Recipe, refuse_idle
+from latentia.recipes.base import Recipe, refuse_idle, refuse_unlabelled
 
 
 class GANSettings(AugmentingSettings):
@@ -147,12 +147,8 @@ def build_model(spec: DataSpec, settings: GANSettings, nets: Nets | None = None)
 
 
 def _refuse_contradictions(spec: DataSpec, settings: GANSettings) -> None:
-    if settings.conditional and len(spec.classes) < 2:
-        raise UserError(
-            f"{spec.name} has no labels, and conditional=true needs two classes or more: "
-            "sub-folders of a folder of images, or labels in an .npz. Leave it out to learn "
-            "without labels."
-        )
+    if settings.conditional:
+        refuse_unlabelled(spec)
     unused = {"gamma": settings.gamma, "gamma_end": settings.gamma_end}
     unused["sparse"] = settings.known("sparse") - 1
     if settings.penalty == "none" and any(unused.values()):

@@ -15,7 +15,7 @@ from latentia.nn.conditioning import ConditionalCritic
 from latentia.nn.style import Mapping, StyleCritic, StyleNet, Synthesis
 from latentia.objectives.style import PathLength, StyleGame
 from latentia.recipes.augmenting import AugmentingSettings, build_augment
-from latentia.recipes.base import Recipe, refuse_idle
+from latentia.recipes.base import Recipe, refuse_idle, refuse_unlabelled
 
 BETAS = (0.0, 0.99)
 CRITIC_PACE = 0.6  # of the generator's rate
@@ -142,11 +142,8 @@ def _refuse_contradictions(spec: DataSpec, settings: StyleGANSettings) -> None:
             f"The pictures of {spec.name} have sides of {spec.shape[1]} and {spec.shape[2]} "
             "pixels; style-gan needs 8 or more."
         )
-    if settings.conditional and len(spec.classes) < 2:
-        raise UserError(
-            f"{spec.name} has no labels, and conditional=true needs two classes or more: "
-            "sub-folders of a folder of images, or labels in an .npz."
-        )
+    if settings.conditional:
+        refuse_unlabelled(spec)
     refuse_idle(
         settings,
         {
