@@ -16,7 +16,8 @@ from latentia.maths.schedules import (
     lognormal_sigmas,
     stratified,
 )
-from latentia.samplers.heun import Denoise, euler, heun, ode_log_prob, probability_flow
+from latentia.samplers.heun import euler, heun, ode_log_prob, probability_flow
+from latentia.samplers.levels import Denoise
 
 MU, C = 0.5, 0.7
 

@@ -1,8 +1,5 @@
 """The probability-flow ODE of diffusion, `dx/dsigma = (x - D(x, sigma)) / sigma`, solved.
 
-A denoiser here is any function `D(x, sigma)` of noisy data `x (B, ...)` and levels
-`sigma (B,)`, in the dtype of `x`, that returns the expected clean data, like `x`.
-The state keeps the dtype of `x`; noise levels are handled as Python floats (float64).
 Source: Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative
 Models" (EDM), eq. 1, 3 and algorithm 1; Song et al. (2021), "Score-Based Generative
 Modeling through Stochastic Differential Equations", eq. 39 for the density.
@@ -11,7 +8,6 @@ Modeling through Stochastic Differential Equations", eq. 39 for the density.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -19,16 +15,14 @@ from torch import Tensor
 
 from latentia.errors import UserError
 from latentia.maths.schedules import karras_sigmas
-
-Denoise = Callable[[Tensor, Tensor], Tensor]
-"""`(x (B, ...), sigma (B,)) -> (B, ...)`, the expected clean data."""
+from latentia.samplers.levels import Denoise, Sigmas, checked_levels, slope_at
 
 GEOMETRIC = 100.0
 """A rho of `karras_sigmas` at which its levels have nearly constant ratios."""
 
 
 @torch.no_grad()
-def euler(denoise: Denoise, x: Tensor, sigmas: Tensor | Sequence[float]) -> Tensor:
+def euler(denoise: Denoise, x: Tensor, sigmas: Sigmas) -> Tensor:
     """Follows the ODE with Euler's method: one evaluation a step, first order.
 
     Args:
@@ -39,30 +33,33 @@ def euler(denoise: Denoise, x: Tensor, sigmas: Tensor | Sequence[float]) -> Tens
     Returns:
         `(B, ...)`, the state at `sigmas[-1]`.
     """
-    levels = _levels(sigmas)
-    for now, then in pairwise(levels):
-        x = x + (then - now) * _slope(denoise, x, now)
+    for now, then in pairwise(checked_levels(sigmas)):
+        x = x + (then - now) * slope_at(denoise, x, now)
     return x
 
 
 @torch.no_grad()
-def heun(denoise: Denoise, x: Tensor, sigmas: Tensor | Sequence[float]) -> Tensor:
+def heun(denoise: Denoise, x: Tensor, sigmas: Sigmas) -> Tensor:
     """Follows the ODE with Heun's method (EDM algorithm 1): second order.
 
     Two evaluations a step, one in a last step to zero, so `2n - 1` for `n` steps of sampling.
     Arguments and result are those of `euler`.
     """
-    levels = _levels(sigmas)
-    for now, then in pairwise(levels):
-        slope = _slope(denoise, x, now)
-        guess = x + (then - now) * slope
-        if then > 0:
-            guess = x + (then - now) * (slope + _slope(denoise, guess, then)) / 2
-        x = guess
+    for now, then in pairwise(checked_levels(sigmas)):
+        x = heun_step(denoise, x, now, then)
     return x
 
 
-def probability_flow(denoise: Denoise, x: Tensor, sigmas: Tensor | Sequence[float]) -> Tensor:
+def heun_step(denoise: Denoise, x: Tensor, now: float, then: float) -> Tensor:
+    """One step of Heun's method from level `now` to `then`; Euler's where `then` is zero."""
+    slope = slope_at(denoise, x, now)
+    guess = x + (then - now) * slope
+    if then > 0:
+        guess = x + (then - now) * (slope + slope_at(denoise, guess, then)) / 2
+    return guess
+
+
+def probability_flow(denoise: Denoise, x: Tensor, sigmas: Sigmas) -> Tensor:
     """Carries `x` along the ODE between levels above zero, which can be undone.
 
     Rising levels encode data into noise, the same levels reversed decode it.
@@ -76,7 +73,7 @@ def probability_flow(denoise: Denoise, x: Tensor, sigmas: Tensor | Sequence[floa
     Returns:
         `(B, ...)`, the state at the last level above zero.
     """
-    levels = [level for level in _levels(sigmas) if level > 0]
+    levels = [level for level in checked_levels(sigmas) if level > 0]
     return heun(denoise, x, levels)
 
 
@@ -120,7 +117,7 @@ def ode_log_prob(
     slope, trace = _slope_and_trace(denoise, x, levels[0], directions)
     for now, then in pairwise(levels):
         guess = x + (then - now) * slope
-        slope_there = _slope(denoise, guess, then)
+        slope_there = slope_at(denoise, guess, then)
         x = x + (then - now) * (slope + slope_there) / 2
         slope, trace_there = _slope_and_trace(denoise, x, then, directions)
         change = change + math.log(then / now) * (dimensions - (trace + trace_there) / 2)
@@ -130,24 +127,6 @@ def ode_log_prob(
         math.log(sigma_max) + 0.5 * math.log(2 * math.pi)
     )
     return prior + change
-
-
-def _levels(sigmas: Tensor | Sequence[float]) -> list[float]:
-    """Levels as Python floats, checked: strictly rising, or falling with a zero only last."""
-    levels = sigmas.tolist() if isinstance(sigmas, Tensor) else [float(s) for s in sigmas]
-    pairs = list(pairwise(levels))
-    falling, rising = all(a > b for a, b in pairs), all(a < b for a, b in pairs)
-    if not pairs or not (falling or rising) or levels[0] <= 0 or levels[-1] < 0:
-        raise UserError(
-            "noise levels must strictly fall (the last may be 0) or strictly rise from above 0, "
-            f"two or more of them; these {len(levels)} do not"
-        )
-    return levels
-
-
-def _slope(denoise: Denoise, x: Tensor, sigma: float) -> Tensor:
-    """`dx/dsigma` at `sigma > 0`, EDM eq. 3."""
-    return (x - denoise(x, x.new_full((len(x),), sigma))) / sigma
 
 
 def _probes(x: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
