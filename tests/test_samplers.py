@@ -149,7 +149,8 @@ def test_karras_levels() -> None:
     assert levels[-1] == 0
     assert bool((levels.diff() < 0).all())
     with pytest.raises(UserError):
-        karras_sigmas(1, 0.02, 80.0)
+        karras_sigmas(0, 0.02, 80.0)
+    assert karras_sigmas(1, 0.02, 80.0).tolist() == [80.0, 0.0]
 
 
 def test_preconditioning_keeps_unit_variance() -> None:

@@ -90,6 +90,7 @@ OTHER: dict[str, Any] = {
     "guided_from": 2.0,
     "guided_to": 0.5,
     "predict": "flow",
+    "sampler": "ancestral",
     "forget": 0.9,
     "sigma_min": 0.1,
     "sigma_max": 10.0,

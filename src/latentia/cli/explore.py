@@ -77,16 +77,35 @@ def sample(
             show_default="the run's own",
         ),
     ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Above 1 for clearer, less varied samples; for diffusion.",
+            show_default="the run's own",
+        ),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="How noise is followed down: heun, dpm-solver-2m, ancestral, …; for diffusion.",
+            show_default="the run's own",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Draw new data: sample i depends on seed + i alone."""
     from latentia.abilities import Samples
     from latentia.cli.output import save, save_table
+    from latentia.cli.sampling import foretell, resample
 
     found, model = opened(run, device)
     require(model, (Samples,), "sample", found)
     if truncation is not None:
         _with_styles(found, model, "truncate").truncation = truncation
+    chosen = {"guidance": guidance, "sampler": sampler}
+    resample(found, model, {key: value for key, value in chosen.items() if value is not None})
+    foretell(model, n, steps)
     asked, seeds = None if label is None else _class(found, model, label), range(seed, seed + n)
     drawn = model.sample(seeds, condition=asked, steps=steps)
     if out.suffix.lower() == ".csv":

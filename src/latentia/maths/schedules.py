@@ -31,8 +31,8 @@ def karras_sigmas(n: int, sigma_min: float, sigma_max: float, rho: float = 7.0) 
     """Sampling levels, EDM eq. 5: `n` falling from `sigma_max` to `sigma_min`, then 0.
 
     Args:
-        n: steps of the sampler, at least 2.
-        sigma_min: last level above zero.
+        n: steps of the sampler; one goes from `sigma_max` to 0 at once.
+        sigma_min: last level above zero, of two steps or more.
         sigma_max: first level.
         rho: how much finer the steps are near `sigma_min`; 1 is uniform.
 
@@ -42,9 +42,9 @@ def karras_sigmas(n: int, sigma_min: float, sigma_max: float, rho: float = 7.0) 
     >>> [round(s, 2) for s in karras_sigmas(3, 0.1, 10.0, rho=1.0).tolist()]
     [10.0, 5.05, 0.1, 0.0]
     """
-    if n < 2 or not 0 < sigma_min < sigma_max:
+    if n < 1 or not 0 < sigma_min < sigma_max:
         raise UserError(
-            f"sampling needs at least 2 steps and 0 < sigma_min < sigma_max, not {n} steps "
+            f"sampling needs at least 1 step and 0 < sigma_min < sigma_max, not {n} steps "
             f"from {sigma_max} to {sigma_min}"
         )
     ramp = torch.linspace(0, 1, n, dtype=torch.float64)

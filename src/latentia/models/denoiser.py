@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -12,14 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from latentia.abilities import Seeds, refuse_condition
-from latentia.maths.chunks import device_of, in_chunks, stacked
-from latentia.maths.randomness import seeded_noise
+from latentia.maths.chunks import device_of, stacked
+from latentia.maths.randomness import SeededSteps, seeded_noise
 from latentia.maths.schedules import SCALINGS, Prediction, Scalings, karras_sigmas
 from latentia.nn.conditioning import ClassFrequency, asked_weights, class_weights
 from latentia.nn.likelihoods import LEVEL
 from latentia.nn.standardise import Standardise
 from latentia.precision import autocast, resolve_precision
-from latentia.samplers.heun import Denoise, heun, ode_log_prob, probability_flow
+from latentia.samplers.heun import ode_log_prob, probability_flow
+from latentia.samplers.levels import Denoise, Noise
+from latentia.samplers.table import Sampler, sampler
 from latentia.seeds import mixed_seed
 
 GUIDE_MEMORY = 8.0  # exponent of the guide's average over its short training
@@ -41,6 +44,7 @@ class Sampling:
         guided_from, guided_to: the levels σ at which the guide is asked: where shapes are decided
             (Kynkäänniemi et al. 2024).
         precision: "auto", "float32" or "bfloat16".
+        sampler: a name of `samplers.table.SAMPLERS`.
     """
 
     sigma_min: float
@@ -50,6 +54,31 @@ class Sampling:
     guided_from: float = 0.0
     guided_to: float = math.inf
     precision: str = "float32"
+    sampler: str = "heun"
+
+    @property
+    def method(self) -> Sampler:
+        """The sampler.
+
+        Raises:
+            UserError: there is none of this name.
+        """
+        return sampler(self.sampler)
+
+    @property
+    def path(self) -> Sampler:
+        """The sampler where it follows the ODE, Heun's method where it draws noise on the way."""
+        return sampler("heun") if self.method.stochastic else self.method
+
+    def is_guided(self, sigma: float) -> bool:
+        """Whether the guide is asked at this level."""
+        return self.guidance != 1 and self.guided_from <= sigma <= self.guided_to
+
+    def calls(self, steps: int | None = None) -> float:
+        """About how often the network is called for a sample, guide included."""
+        levels = self.sigmas(steps)[:-1].tolist()
+        guided = sum(map(self.is_guided, levels)) / len(levels)
+        return self.method.evaluations(len(levels)) * (1 + guided)
 
     def sigmas(self, steps: int | None = None) -> Tensor:
         """The levels of so many steps, falling to 0, `(steps + 1,)`."""
@@ -94,6 +123,11 @@ class Denoiser(nn.Module):
             self.guide = copy.deepcopy(net).requires_grad_(False)
 
     @property
+    def has_guide(self) -> bool:
+        """Whether there is something that samples can be pushed away from."""
+        return self.guide is not None
+
+    @property
     def _guided_by_itself(self) -> bool:
         """Whether the guide is an early copy of the network."""
         return True
@@ -116,7 +150,7 @@ class Denoiser(nn.Module):
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             good = self(x, sigma, weights)
-            if how.guidance == 1 or not how.guided_from <= float(sigma[0]) <= how.guided_to:
+            if not how.is_guided(float(sigma[0])):
                 return good
             bad = self._worse(x, sigma, weights)
             return bad + how.guidance * (good - bad)
@@ -146,12 +180,21 @@ class Denoiser(nn.Module):
         self, seeds: Seeds, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """One sample per seed, by the sampler and with `steps` steps."""
-        z = seeded_noise(seeds, (self.latent_dim,), device_of(self))
         weights = self._wanted(condition, seeds)
-        if weights is None:
-            return in_chunks(lambda rows: self._generate(rows, None, steps), z, size=CHUNK)
-        pairs = zip(z.split(CHUNK), weights.split(CHUNK), strict=True)
-        return stacked(self._generate(*pair, steps) for pair in pairs)
+        every = range(len(seeds))
+        return stacked(
+            self._drawn(seeds, weights, every[at : at + CHUNK], steps) for at in every[::CHUNK]
+        )
+
+    def _drawn(
+        self, seeds: Seeds, weights: Tensor | None, rows: range, steps: int | None
+    ) -> Tensor:
+        """Samples of some of the seeds."""
+        some, device = [seeds[row] for row in rows], device_of(self)
+        z = seeded_noise(some, (self.latent_dim,), device)
+        noise = SeededSteps(some, self.shape, device)
+        asked = None if weights is None else weights[rows.start : rows.stop]
+        return self._generate(z, asked, steps, self.sampling.method, noise)
 
     def _wanted(self, condition: Tensor | None, seeds: Seeds) -> Tensor | None:
         """Weights of the classes that samples are to be of; None where there are none."""
@@ -170,13 +213,32 @@ class Denoiser(nn.Module):
         self, z: Tensor, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """From noise z = x(σ_max) / σ_max, `(B, d)`, down the ODE to data `(B, …)`."""
-        return self._generate(z, self.asked(condition, len(z)), steps)
+        return self._generate(z, self.asked(condition, len(z)), steps, self.sampling.path)
 
-    def _generate(self, z: Tensor, weights: Tensor | None, steps: int | None) -> Tensor:
+    def _generate(
+        self,
+        z: Tensor,
+        weights: Tensor | None,
+        steps: int | None,
+        method: Sampler,
+        noise: Noise | None = None,
+    ) -> Tensor:
         start = z.view(-1, *self.shape) * self.sampling.sigma_max
         with autocast(z.device, resolve_precision(self.sampling.precision, z.device)):
-            x = heun(self.guided(weights), start, self.sampling.sigmas(steps))
+            x = method(self.guided(weights), start, self.sampling.sigmas(steps), noise)
         return self.outside(x)
+
+    @torch.no_grad()
+    def seconds_for(self, n: int, steps: int | None = None) -> float:
+        """About how long n samples take here, by the time of two calls of the network."""
+        rows = min(n, CHUNK)
+        x = torch.zeros(rows, *self.shape, device=device_of(self))
+        level = torch.ones(rows, device=x.device)
+        with autocast(x.device, resolve_precision(self.sampling.precision, x.device)):
+            self(x[:1], level[:1])
+            start = time.perf_counter()
+            self(x, level).sum().item()  # item waits for a GPU
+        return (time.perf_counter() - start) * self.sampling.calls(steps) * math.ceil(n / rows)
 
     def encode(self, x: Tensor, *, steps: int | None = None) -> Tensor:
         """Up the ODE to the noise z that decodes to x, `(B, …) -> (B, d)`."""
@@ -238,6 +300,10 @@ class ConditionalDenoiser(Denoiser):
         self._guided_by = guided_by
         super().__init__(net, shape, standardise, sigma_data, sampling, predict)
         self.classes, self.frequency = classes, ClassFrequency(classes)
+
+    @property
+    def has_guide(self) -> bool:
+        return self._guided_by == "classless" or self.guide is not None
 
     @property
     def _guided_by_itself(self) -> bool:

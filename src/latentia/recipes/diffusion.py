@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import nn
@@ -16,6 +16,17 @@ from latentia.nn.standardise import Standardise
 from latentia.nn.unet import PointDenoiser, UNet
 from latentia.objectives.denoising import Denoising, NoiseLevels
 from latentia.recipes.base import CommonSettings, Recipe, refuse_idle, refuse_unlabelled
+
+SamplerName = Literal[
+    "euler",
+    "heun",
+    "ddim",
+    "dpm-solver-2m",
+    "ancestral",
+    "churn",
+    "predictor-corrector",
+    "annealed-langevin",
+]
 
 LEVELS_OF: dict[Prediction, Levels] = {
     "edm": "lognormal",
@@ -64,7 +75,8 @@ class DiffusionSettings(CommonSettings):
     )
     sigma_min: float = Field(0.02, gt=0, description="lowest noise level sampled")
     sigma_max: float = Field(40.0, gt=0, description="highest noise level sampled")
-    steps: int = Field(18, ge=2, description="default sampler steps")
+    steps: int = Field(18, ge=1, description="default sampler steps")
+    sampler: SamplerName = Field("heun", description="how samples follow the noise down")
     guidance: float | None = Field(None, ge=0, description="push away from a guide; 1: off")
     guide: Guide = Field(
         "early",
@@ -102,6 +114,7 @@ def build_model(spec: DataSpec, settings: DiffusionSettings) -> Denoiser:
             settings.guided_from * sigma_data,
             settings.guided_to,
             settings.precision,
+            settings.sampler,
         ),
         settings.predict,
     )

@@ -19,7 +19,8 @@ from latentia.maths.chunks import device_of
 from latentia.report.audit_examples import examples, more, pairs, rows_figure, unusual, values_of
 from latentia.report.draw_latents import histograms
 from latentia.report.page import FULL_WIDTH, Fact, Figure, Section, Table, render
-from latentia.report.story import duration, picture
+from latentia.report.story import picture
+from latentia.training.budget import duration
 
 MOST_TILES = 24
 MOST_LINES = 40

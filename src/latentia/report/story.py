@@ -14,6 +14,7 @@ from latentia.recipes.registry import FAMILIES
 from latentia.report.draw import curves
 from latentia.report.page import Fact, Figure, Section, Table, img
 from latentia.report.subject import Subject, columns_for, sheet
+from latentia.training.budget import duration
 
 MOST_SKIPPED = 50
 
@@ -32,13 +33,6 @@ def facts(subject: Subject) -> list[Fact]:
         ]
     parameters = sum(p.numel() for p in subject.model.parameters())
     return [*found, Fact(compact(parameters), "parameters")]
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def compact(count: int) -> str:

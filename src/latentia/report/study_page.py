@@ -10,9 +10,9 @@ from PIL import Image
 
 from latentia.report.draw import trends
 from latentia.report.page import Fact, Figure, Section, Table, img, render
-from latentia.report.story import duration
 from latentia.study.outcome import Study
 from latentia.study.table import cells
+from latentia.training.budget import duration
 
 _ASKS = {
     "latent": ("How many hidden variables", "One model per size"),

@@ -56,3 +56,10 @@ def rate_factor(progress: float, warmup: float = 0.02, hold: float = 0.0) -> flo
     if progress < start:
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - start) / (1 - start))))
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
