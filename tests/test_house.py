@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"nn", "maths", "samplers", "abilities", "data.spec"},
     "objectives": {"nn", "maths", "abilities", "game"},
     "training": {"maths", "abilities", "game", "data"},
-    "explore": {"maths", "abilities", "data", "nn"},
+    "explore": {"maths", "abilities", "data", "nn", "samplers"},
     "sound": {"nn", "maths", "abilities", "data"},
     "metrics": {"maths", "abilities", "data", "sound"},
 }

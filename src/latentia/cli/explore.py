@@ -106,7 +106,10 @@ def sample(
     chosen = {"guidance": guidance, "sampler": sampler}
     resample(found, model, {key: value for key, value in chosen.items() if value is not None})
     foretell(model, n, steps)
-    asked, seeds = None if label is None else _class(found, model, label), range(seed, seed + n)
+    asked, seeds = (
+        None if label is None else class_named(found, model, label),
+        range(seed, seed + n),
+    )
     drawn = model.sample(seeds, condition=asked, steps=steps)
     if out.suffix.lower() == ".csv":
         print(save_table(out, found, drawn, label))
@@ -122,7 +125,7 @@ def _with_styles(run: Run, model: Any, verb: str) -> Any:
     return model
 
 
-def _class(run: Run, model: object, name: str) -> Tensor:
+def class_named(run: Run, model: object, name: str) -> Tensor:
     """The number of a class that the model can be asked for, or weights of a mixture."""
     import torch
 

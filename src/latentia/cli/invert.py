@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _OWN = 16  # draws of the model that are inverted for comparison
 _OWN_SEED = 2_000_000  # where their seeds start
 _MIXED = 6
-_TABLES = (".zip", ".npz", ".npy", ".csv", ".tsv", ".parquet", ".tar", ".gz")
 _PICTURE, _LATENTS, _FIGURES, _MIX = (
     "inverted.png",
     "latents.safetensors",
@@ -79,11 +78,12 @@ def invert(
     models with styles, also a table of the pictures' mixed styles.
     """
     from latentia.cli.inverting import inverter
+    from latentia.cli.output import named_examples
 
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder with --out.")
     found, model = opened(run, device)
-    names, x = _examples(found, pictures, split, n)
+    names, x = named_examples(found, pictures, split, n)
     both = inverter(found, model, steps=steps, perceptual=perceptual)
     with telling() as tell:
         inverted = both.invert(x, lambda done, total: tell("search", done, total))
@@ -95,28 +95,6 @@ def invert(
     for line in _told(figures):
         print(line)
     print(out)
-
-
-def _examples(run: Run, words: list[str], split: str, n: int) -> tuple[list[str], Tensor]:
-    """What examples are called, and their values `(N, …)`."""
-    import torch
-
-    from latentia.cli.output import example
-
-    names: list[str] = []
-    parts: list[Tensor] = []
-    for word in words:
-        path = Path(word).expanduser()
-        single = path.is_file() and path.suffix.lower() not in _TABLES
-        if single or (word.isdecimal() and not path.exists()):
-            names.append(word)
-            parts.append(example(run, word))
-            continue
-        rows = run.data(split, word)
-        some = range(min(n, len(rows)))
-        names += [str(rows.called[i]) for i in some]
-        parts.append(rows.batch(some).x)
-    return names, torch.cat(parts)
 
 
 def _compared(

@@ -16,6 +16,7 @@ from latentia.cli import (
     data,
     debias,
     demo,
+    edit,
     explore,
     fit,
     health,
@@ -125,6 +126,7 @@ walking.register(app)
 translate.register(app)
 vocoder.register(app)
 app.add_typer(latent.app, name="explore")
+app.add_typer(edit.app, name="edit")
 judge.register(app)
 health.register(app)
 score.register(app)

@@ -20,6 +20,8 @@ from latentia.errors import UserError
 from latentia.files import write_aside, write_csv
 from latentia.run import Run
 
+_TABLES = (".zip", ".npz", ".npy", ".csv", ".tsv", ".parquet", ".tar", ".gz")
+
 
 def save(
     out: Path,
@@ -133,6 +135,31 @@ def example(run: Run, word: str) -> Tensor:
         thing = "an image" if run.spec.sound is None else "a sound"
         raise UserError(f"{word!r} is neither {thing} file nor a row number of the test split.")
     return row_of(run.data("test"), int(word))
+
+
+def named_examples(run: Run, words: Sequence[str], split: str, n: int) -> tuple[list[str], Tensor]:
+    """What examples are called, and their values `(N, …)`.
+
+    Args:
+        run: whose form they take.
+        words: image files, numbers of test rows, or data as for `latentia fit`.
+        split: of such data.
+        n: rows of it, at most.
+    """
+    names: list[str] = []
+    parts: list[Tensor] = []
+    for word in words:
+        path = Path(word).expanduser()
+        single = path.is_file() and path.suffix.lower() not in _TABLES
+        if single or (word.isdecimal() and not path.exists()):
+            names.append(word)
+            parts.append(example(run, word))
+            continue
+        rows = run.data(split, word)
+        some = range(min(n, len(rows)))
+        names += [str(rows.called[i]) for i in some]
+        parts.append(rows.batch(some).x)
+    return names, torch.cat(parts)
 
 
 def row_of(rows: Dataset, number: int) -> Tensor:

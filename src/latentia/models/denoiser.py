@@ -80,6 +80,11 @@ class Sampling:
         guided = sum(map(self.is_guided, levels)) / len(levels)
         return self.method.evaluations(len(levels)) * (1 + guided)
 
+    def sigmas_from(self, strength: float, steps: int | None = None) -> Tensor:
+        """The lower part of the levels, falling to 0; with strength 0 the 0 alone."""
+        every = self.sigmas(steps)
+        return every[round((1 - strength) * (len(every) - 1)) :]
+
     def sigmas(self, steps: int | None = None) -> Tensor:
         """The levels of so many steps, falling to 0, `(steps + 1,)`."""
         return karras_sigmas(steps or self.steps, self.sigma_min, self.sigma_max)
