@@ -90,6 +90,7 @@ OTHER: dict[str, Any] = {
     "guided_from": 2.0,
     "guided_to": 0.5,
     "predict": "flow",
+    "heights": 11,
     "sampler": "ancestral",
     "forget": 0.9,
     "sigma_min": 0.1,
@@ -107,9 +108,10 @@ OTHER: dict[str, Any] = {
     "nearness": 5.0,
     "adversarial": 3.0,
 }
+DENOISERS = ("diffusion", "consistency")
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
-    ("diffusion", "width"): (24, 16),
-    ("diffusion", "depth"): (1, 2),
+    **{(family, "width"): (24, 16) for family in DENOISERS},
+    **{(family, "depth"): (1, 2) for family in DENOISERS},
     ("diffusion", "levels"): "cosine",
     ("pix2pix", "network"): "pix2pix",
     ("style-gan", "widest"): 4,
@@ -141,6 +143,7 @@ ELSEWHERE = {
     "label": "names a column of a table: tests/test_table_files.py shows it",
     "split": "names a column of a table beside pictures: tests/test_domains.py shows it",
     "attributes": "is that table: tests/test_domains.py shows it",
+    "teacher": "is a run: tests/test_consistency.py shows it",
     "window": "cuts recordings: tests/test_windows.py shows it",
 }
 REFUSED = {("voice-cyclegan", "channels")}  # recordings become pictures of one channel
@@ -167,7 +170,7 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     **{("cyclegan", key): beside for key, beside in CYCLE_TOGETHER.items()},
     **{(family, key): beside for family in GANS for key, beside in GAN_TOGETHER.items()},
     ("voice-cyclegan", "critic_layers"): {"size": 24},
-    ("diffusion", "forget"): {"conditional": True},
+    **{(family, "forget"): {"conditional": True} for family in DENOISERS},
     ("diffusion", "guide"): {"conditional": True, "guidance": 2.0},
     ("vae", "detail"): {"layers": 2},
     ("vae", "components"): {"prior": "mixture"},
@@ -211,7 +214,7 @@ def test_a_setting_changes_the_outcome(
     if setting in ELSEWHERE:
         pytest.skip(ELSEWHERE[setting])
     other = OTHER_BY_FAMILY.get((family, setting), OTHER[setting])
-    if family == "diffusion" and kind == "vector" and setting in ("width", "depth"):
+    if family in DENOISERS and kind == "vector" and setting in ("width", "depth"):
         other = (other[0] + 8,)
     assert TINY[family, kind].get(setting) != other
     beside = TOGETHER.get((family, setting), {})

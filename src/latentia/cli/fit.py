@@ -115,6 +115,11 @@ def fit(
         device=device,
         strict=strict,
     )
+    finish(run, device, report)
+
+
+def finish(run: Run, device: str, report: bool) -> None:
+    """Say where a run lies, draw its samples and write its report."""
     if os.environ.get("RANK", "0") != "0":
         return  # under torchrun the first process speaks for all
     print(f"Run:     {run.folder}")

@@ -16,6 +16,7 @@ from latentia.cli import (
     data,
     debias,
     demo,
+    distil,
     edit,
     explore,
     fit,
@@ -121,6 +122,7 @@ def root(
 
 
 fit.register(app)
+distil.register(app)
 explore.register(app)
 walking.register(app)
 translate.register(app)

@@ -70,14 +70,11 @@ class Sampling:
         """The sampler where it follows the ODE, Heun's method where it draws noise on the way."""
         return sampler("heun") if self.method.stochastic else self.method
 
-    def is_guided(self, sigma: float) -> bool:
-        """Whether the guide is asked at this level."""
-        return self.guidance != 1 and self.guided_from <= sigma <= self.guided_to
-
     def calls(self, steps: int | None = None) -> float:
         """About how often the network is called for a sample, guide included."""
-        levels = self.sigmas(steps)[:-1].tolist()
-        guided = sum(map(self.is_guided, levels)) / len(levels)
+        levels = self.sigmas(steps)[:-1]
+        inside = (levels >= self.guided_from) & (levels <= self.guided_to)
+        guided = float(inside.double().mean()) if self.guidance != 1 else 0.0
         return self.method.evaluations(len(levels)) * (1 + guided)
 
     def sigmas_from(self, strength: float, steps: int | None = None) -> Tensor:
@@ -155,10 +152,12 @@ class Denoiser(nn.Module):
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             good = self(x, sigma, weights)
-            if not how.is_guided(float(sigma[0])):
+            inside = (sigma >= how.guided_from) & (sigma <= how.guided_to)
+            if how.guidance == 1 or not inside.any():
                 return good
             bad = self._worse(x, sigma, weights)
-            return bad + how.guidance * (good - bad)
+            push = torch.where(inside, how.guidance, 1.0).to(good)
+            return bad + push.view(-1, *[1] * (x.ndim - 1)) * (good - bad)
 
         return denoise
 
@@ -185,7 +184,7 @@ class Denoiser(nn.Module):
         self, seeds: Seeds, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """One sample per seed, by the sampler and with `steps` steps."""
-        weights = self._wanted(condition, seeds)
+        weights = self.wanted(condition, seeds)
         every = range(len(seeds))
         return stacked(
             self._drawn(seeds, weights, every[at : at + CHUNK], steps) for at in every[::CHUNK]
@@ -201,7 +200,7 @@ class Denoiser(nn.Module):
         asked = None if weights is None else weights[rows.start : rows.stop]
         return self._generate(z, asked, steps, self.sampling.method, noise)
 
-    def _wanted(self, condition: Tensor | None, seeds: Seeds) -> Tensor | None:
+    def wanted(self, condition: Tensor | None, seeds: Seeds) -> Tensor | None:
         """Weights of the classes that samples are to be of; None where there are none."""
         return self.asked(condition, len(seeds))
 
@@ -327,7 +326,7 @@ class ConditionalDenoiser(Denoiser):
         """Count the labels of a batch; `share` is their mean over all processes."""
         self.frequency.count(share(class_weights(labels, self.classes).mean(0)))
 
-    def _wanted(self, condition: Tensor | None, seeds: Seeds) -> Tensor | None:
+    def wanted(self, condition: Tensor | None, seeds: Seeds) -> Tensor | None:
         if condition is not None:
             return self.asked(condition, len(seeds))
         chance = seeded_noise([mixed_seed(seed, 1) for seed in seeds], (), device_of(self))

@@ -88,11 +88,23 @@ class Denoising:
         yield "denoiser", {"denoising": error.mean()}
 
     def _classes(self, batch: Batch, now: Now) -> Tensor | None:
-        """Weights `(B, classes)` of what each example is; some are not told."""
+        """Weights `(B, classes)` of what each example is, where the model takes classes."""
         if not isinstance(self.model, TakesClasses):
             return None
-        assert batch.labels is not None, "refused by the recipe"
-        if isinstance(self.model, CountsClasses):
-            self.model.count_classes(batch.labels, now.mean)
-        known = now.uniform(len(batch)) >= self.forget
-        return class_weights(batch.labels, self.model.classes) * known[:, None]
+        return told_classes(self.model, batch, now, self.forget)
+
+
+def told_classes(model: TakesClasses, batch: Batch, now: Now, forget: float) -> Tensor:
+    """What each example is, `(B, classes)`, counted by the model; a share of them is not told.
+
+    Args:
+        model: takes classes.
+        batch: with labels.
+        now: whose chance it is.
+        forget: the share, whose weights are zero.
+    """
+    assert batch.labels is not None, "refused by the recipe"
+    if isinstance(model, CountsClasses):
+        model.count_classes(batch.labels, now.mean)
+    known = now.uniform(len(batch)) >= forget
+    return class_weights(batch.labels, model.classes) * known[:, None]

@@ -37,8 +37,8 @@ LEVELS_OF: dict[Prediction, Levels] = {
 """The levels that each way of training came with."""
 
 
-class DiffusionSettings(CommonSettings):
-    """Settings of the family `diffusion`."""
+class DenoiserSettings(CommonSettings):
+    """Settings of every family whose network takes noise off."""
 
     BY_KIND = {  # noqa: RUF012
         "image": {"batch_size": 64, "width": (64, 128), "depth": (4, 6), "guidance": 2.5},
@@ -58,15 +58,6 @@ class DiffusionSettings(CommonSettings):
         description="what the network says: noise and data mixed by the level (edm), the noise "
         "(epsilon, as DDPM), v, or the velocity of a straight way (flow)",
     )
-    levels: Levels | None = Field(
-        None,
-        description="noise levels trained: lognormal, or by uniform time: linear (DDPM), cosine, "
-        "uniform (rectified flow); by default those that `predict` came with",
-    )
-    p_mean: float = Field(0.2, description="mean of ln σ in training (levels=lognormal)")
-    p_std: float = Field(
-        1.2, gt=0, description="standard deviation of ln σ in training (levels=lognormal)"
-    )
     conditional: bool = Field(
         False, description="learn the classes of labelled data, to be asked for one by --label"
     )
@@ -76,6 +67,25 @@ class DiffusionSettings(CommonSettings):
     sigma_min: float = Field(0.02, gt=0, description="lowest noise level sampled")
     sigma_max: float = Field(40.0, gt=0, description="highest noise level sampled")
     steps: int = Field(18, ge=1, description="default sampler steps")
+
+    def by_data(self, spec: DataSpec) -> dict[str, Any]:
+        """Of this kind of data, what the family has of it."""
+        fields = type(self).model_fields
+        return {key: value for key, value in super().by_data(spec).items() if key in fields}
+
+
+class DiffusionSettings(DenoiserSettings):
+    """Settings of the family `diffusion`."""
+
+    levels: Levels | None = Field(
+        None,
+        description="noise levels trained: lognormal, or by uniform time: linear (DDPM), cosine, "
+        "uniform (rectified flow); by default those that `predict` came with",
+    )
+    p_mean: float = Field(0.2, description="mean of ln σ in training (levels=lognormal)")
+    p_std: float = Field(
+        1.2, gt=0, description="standard deviation of ln σ in training (levels=lognormal)"
+    )
     sampler: SamplerName = Field("heun", description="how samples follow the noise down")
     guidance: float | None = Field(None, ge=0, description="push away from a guide; 1: off")
     guide: Guide = Field(
@@ -99,34 +109,45 @@ class DiffusionSettings(CommonSettings):
 def build_model(spec: DataSpec, settings: DiffusionSettings) -> Denoiser:
     """A preconditioned denoising network for this data."""
     _refuse(spec, settings)
+    sampling = Sampling(
+        settings.sigma_min,
+        settings.sigma_max,
+        settings.steps,
+        settings.known("guidance"),
+        settings.guided_from * _deviation(spec),
+        settings.guided_to,
+        settings.precision,
+        settings.sampler,
+    )
+    return build_denoiser(spec, settings, sampling, settings.guide)
+
+
+def build_denoiser(
+    spec: DataSpec, settings: DenoiserSettings, sampling: Sampling, guide: Guide = "early"
+) -> Denoiser:
+    """A denoiser of these networks that is sampled so."""
     image = spec.kind == "image"
-    sigma_data = spec.pixel_std if image else 1.0
     parts = (
         build_net(spec, settings),
         spec.shape,
         Standardise((spec.pixel_mean,), (1.0,)) if image else Standardise(spec.center, spec.scale),
-        sigma_data,
-        Sampling(
-            settings.sigma_min,
-            settings.sigma_max,
-            settings.steps,
-            settings.known("guidance"),
-            settings.guided_from * sigma_data,
-            settings.guided_to,
-            settings.precision,
-            settings.sampler,
-        ),
+        _deviation(spec),
+        sampling,
         settings.predict,
     )
     if settings.conditional:
-        return ConditionalDenoiser(len(spec.classes), settings.guide, *parts)
+        return ConditionalDenoiser(len(spec.classes), guide, *parts)
     return Denoiser(*parts)
+
+
+def _deviation(spec: DataSpec) -> float:
+    """Of the standardised data."""
+    return spec.pixel_std if spec.kind == "image" else 1.0
 
 
 def _refuse(spec: DataSpec, settings: DiffusionSettings) -> None:
     """Settings that contradict the data or each other."""
-    if settings.conditional:
-        refuse_unlabelled(spec)
+    refuse_forgetting(spec, settings)
     lognormal = (settings.known("levels") == "lognormal", "levels=lognormal")
     guided = settings.known("guidance") != 1
     refuse_idle(
@@ -134,7 +155,6 @@ def _refuse(spec: DataSpec, settings: DiffusionSettings) -> None:
         {
             "p_mean": lognormal,
             "p_std": lognormal,
-            "forget": (settings.conditional, "conditional=true"),
             "guide": (settings.conditional and guided, "conditional=true with a guidance"),
             "guide_until": (guided and settings.guide == "early", "guide=early with a guidance"),
             "guided_from": (guided, "a guidance other than 1"),
@@ -143,7 +163,14 @@ def _refuse(spec: DataSpec, settings: DiffusionSettings) -> None:
     )
 
 
-def build_net(spec: DataSpec, settings: DiffusionSettings) -> nn.Module:
+def refuse_forgetting(spec: DataSpec, settings: DenoiserSettings) -> None:
+    """Classes that are not there, and a share of none that are forgotten."""
+    if settings.conditional:
+        refuse_unlabelled(spec)
+    refuse_idle(settings, {"forget": (settings.conditional, "conditional=true")})
+
+
+def build_net(spec: DataSpec, settings: DenoiserSettings) -> nn.Module:
     """The raw network F(x, noise), with classes where settings say so."""
     width, depth = settings.known("width"), settings.known("depth")
     classes = len(spec.classes) if settings.conditional else 0

@@ -108,6 +108,15 @@ FAMILIES: dict[str, Family] = {
             module="latentia.recipes.diffusion",
         ),
         Family(
+            name="consistency",
+            title="Samples in one to four steps, taught by a diffusion run or by data alone",
+            paper="Song et al. 2023; Song & Dhariwal 2024",
+            players=("student",),
+            abilities=("sample", "decode"),
+            kinds=_BOTH,
+            module="latentia.recipes.consistency",
+        ),
+        Family(
             name="pix2pix",
             title="Translation learnt from pairs: one side of a picture from the other",
             paper="Isola et al. 2017",
