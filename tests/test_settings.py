@@ -135,7 +135,7 @@ OTHER |= {
     "patches": 3,
     "jitter": 2,
 }
-OTHER |= {"hidden": 0.1, "tempo": 0.5, "channels_in_time": 24}
+OTHER |= {"span": 3, "hidden": 0.1, "tempo": 0.5, "channels_in_time": 24}
 OTHER_BY_FAMILY |= {("voice-cyclegan", "critic_layers"): 1}
 OTHER_BY_FAMILY |= {("cyclegan", "network"): "resnet", ("cyclegan", "augment"): "adaptive"}
 ELSEWHERE = {

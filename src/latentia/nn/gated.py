@@ -1,4 +1,4 @@
-"""Gated networks for spectrograms: in two dimensions, then over time alone, then in two again.
+"""Gated networks for spectrograms: in two dimensions, then over whole spectra, then in two again.
 
 After Kaneko et al. 2019 (CycleGAN-VC2: 2D-1D-2D) and 2021 (MaskCycleGAN-VC: a mask as a further
 channel), made several times cheaper and local in time.
@@ -21,15 +21,19 @@ FOLDS = 4  # bands and frames are folded in two steps of 2
 class GatedGenerator(nn.Module):
     """From log-mel pictures to log-mel pictures, adding to what it is given.
 
-    Bands are folded into channels for the blocks over time, which see whole spectra: voices
-    differ in where their formants lie, over all bands. Frames that a mask hides are empty on the
-    way in, and filled by what the network makes of their neighbours.
+    Bands are folded into channels for the blocks in the middle, which see whole spectra: voices
+    differ in where their formants lie, over all bands. By default they look at no other frame, so
+    that an output depends on 22 frames to each side at most, and mostly on a few. A network that
+    sees whole words can, and will, turn one word into another on the way there and back again on
+    the way back, which no cycle forbids. Frames that a mask hides are empty on the way in, and
+    filled by what the network makes of their neighbours.
 
     Args:
         bands: height of the pictures, a multiple of 4.
         width: channels at half size.
-        hidden: channels over time.
-        blocks: residual ones over time.
+        hidden: channels of whole spectra.
+        blocks: residual ones over whole spectra.
+        span: groups of four frames that each layer of those looks at, an odd number.
         norm: before every block; "instance" is that of the papers, the others are local in time.
 
     Shape: `(B, 1, bands, T) -> (B, 1, bands, T)`, float32, unbounded, T a multiple of 4. With a
@@ -46,6 +50,7 @@ class GatedGenerator(nn.Module):
         hidden: int = 256,
         blocks: int = 6,
         norm: PictureNorm = "pixel",
+        span: int = 1,
     ) -> None:
         super().__init__()
         coarse, rows = 2 * width, bands // FOLDS
@@ -54,7 +59,7 @@ class GatedGenerator(nn.Module):
         self.fine = _Gate(width, width, 3, norm)
         self.down = _Gate(4 * width, coarse, 3, norm)
         self.fold = nn.Conv2d(coarse * rows, hidden, 1)
-        self.core = nn.ModuleList(_TimeBlock(hidden, norm) for _ in range(blocks))
+        self.core = nn.ModuleList(_SpectrumBlock(hidden, norm, span) for _ in range(blocks))
         self.unfold = nn.Conv2d(hidden, coarse * rows, 1)
         self.up = _Gate(coarse, 4 * width, 3, norm)
         self.after = _Gate(width, width, 3, norm)
@@ -94,14 +99,15 @@ class _Gate(nn.Module):
         return F.glu(self.conv(self.norm(x)), 1)
 
 
-class _TimeBlock(nn.Module):
+class _SpectrumBlock(nn.Module):
     """`x + conv(glu(conv(norm(x))))` over frames, `(B, C, 1, T)`; the second one starts small."""
 
-    def __init__(self, channels: int, norm: PictureNorm) -> None:
+    def __init__(self, channels: int, norm: PictureNorm, span: int) -> None:
         super().__init__()
         self.norm = picture_norm(norm, channels)
-        self.first = nn.Conv2d(channels, 2 * channels, (1, 3), padding=(0, 1))
-        self.second = nn.Conv2d(channels, channels, (1, 3), padding=(0, 1))
+        kernel, beside = (1, span), (0, span // 2)
+        self.first = nn.Conv2d(channels, 2 * channels, kernel, padding=beside)
+        self.second = nn.Conv2d(channels, channels, kernel, padding=beside)
         with torch.no_grad():
             self.second.weight.mul_(0.3)
 

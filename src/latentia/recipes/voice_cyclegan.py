@@ -44,9 +44,14 @@ class VoiceSettings(DomainGameSettings):
     )
     width: int = Field(32, ge=4, description="channels of the generators' finest maps")
     channels_in_time: int = Field(
-        256, ge=4, description="channels of the generators' blocks over time"
+        256, ge=4, description="channels of the generators' blocks over whole spectra"
     )
-    blocks: int = Field(6, ge=1, description="residual blocks of the generators over time")
+    blocks: int = Field(6, ge=1, description="residual blocks of the generators over whole spectra")
+    span: Literal[1, 3, 5] = Field(
+        1,
+        description="groups of four frames that each layer of those looks at; generators that see "
+        "whole words turn one into another",
+    )
     critic_layers: int | None = Field(
         None, ge=1, le=5, description="halvings in the critics: 2 look at 34 frames, 3 at 70"
     )
@@ -90,7 +95,7 @@ def build_model(spec: DataSpec, settings: VoiceSettings) -> Translator:
     _refuse(spec, settings)
     norm: PictureNorm = settings.norm
     size = (settings.width, settings.channels_in_time, settings.blocks)
-    nets = {to: GatedGenerator(spec.shape[1], *size, norm) for to in spec.classes}
+    nets = {to: GatedGenerator(spec.shape[1], *size, norm, settings.span) for to in spec.classes}
     return Translator(spec.classes, (1, 1), nets)
 
 
