@@ -37,8 +37,8 @@ SampleOption = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="A .png (a grid), an .npz, a folder (one PNG for each), or a .csv (a table's rows in "
-        "its own units).",
+        help="A .png (a grid), an .npz, a folder (one PNG for each, or one .wav of recordings), or "
+        "a .csv (a table's rows in its own units).",
     ),
 ]
 NpzOption = Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.")]
@@ -114,7 +114,25 @@ def sample(
     if out.suffix.lower() == ".csv":
         print(save_table(out, found, drawn, label))
         return
+    if found.spec.sound is not None and not out.suffix:
+        print(_spoken(found, drawn, out))
+        return
     print(save(out, {"samples": drawn}, seeds=list(seeds)))
+
+
+def _spoken(run: Run, drawn: Tensor, out: Path) -> Path:
+    """Drawn recordings as .wav files in a folder."""
+    from latentia.data.mel import LogMel
+    from latentia.sound.drawn import save_recordings
+    from latentia.sound.neural import load_vocoder
+    from latentia.sound.vocoders import GriffinLim
+
+    if out.is_file():
+        raise UserError(f"{out} is a file, not a folder; choose another --out.")
+    assert run.spec.sound is not None
+    vocoder = load_vocoder(run.folder) or GriffinLim(LogMel.from_json(run.spec.sound))
+    save_recordings(drawn, vocoder, out, f"a {run.family} model of {run.spec.name}")
+    return out
 
 
 def _with_styles(run: Run, model: Any, verb: str) -> Any:
