@@ -73,7 +73,7 @@ class VoiceSettings(DomainGameSettings):
     ema_gamma: float = Field(
         8.0, ge=0, description="exponent of the weight average; larger forgets sooner"
     )
-    cycle: float = Field(5.0, ge=0, description="weight of what a way there and back changes")
+    cycle: float = Field(2.5, ge=0, description="weight of what a way there and back changes")
     identity: float = Field(
         2.5, ge=0, description="weight of keeping clips that are of the target already"
     )
