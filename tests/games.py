@@ -50,6 +50,15 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     },
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
+    ("latent-diffusion", "image"): {
+        "width": (8,),
+        "depth": (2,),
+        "steps": 4,
+        "coder_width": 8,
+        "coder_depth": 1,
+        "coder_share": 0.7,
+        "code_channels": 3,
+    },
     ("consistency", "image"): {"width": (8, 16), "depth": (2, 1), "heights": 6},
     ("consistency", "vector"): {"width": (16,), "depth": (2,), "heights": 6},
     ("cyclegan", "image"): {

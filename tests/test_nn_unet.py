@@ -82,8 +82,8 @@ def test_folding_is_undone(block: int) -> None:
 
 
 def test_unet_refuses_what_it_cannot_build() -> None:
-    with pytest.raises(UserError, match="8 to 128"):
-        UNet((1, 4, 28))
+    with pytest.raises(UserError, match="4 to 128"):
+        UNet((1, 2, 28))
     with pytest.raises(UserError, match="same number"):
         UNet((1, 28, 28), width=(32,), depth=(1, 2))
     with pytest.raises(UserError, match="power of two"):

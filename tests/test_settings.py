@@ -91,6 +91,13 @@ OTHER: dict[str, Any] = {
     "guided_to": 0.5,
     "predict": "flow",
     "heights": 11,
+    "code_channels": 2,
+    "coder_width": 12,
+    "coder_depth": 2,
+    "coder_share": 0.3,
+    "coder_lr": 5e-3,
+    "roughness": 1.0,
+    "edges": 0.0,
     "sampler": "ancestral",
     "forget": 0.9,
     "sigma_min": 0.1,
@@ -108,11 +115,11 @@ OTHER: dict[str, Any] = {
     "nearness": 5.0,
     "adversarial": 3.0,
 }
-DENOISERS = ("diffusion", "consistency")
+DENOISERS = ("diffusion", "consistency", "latent-diffusion")
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     **{(family, "width"): (24, 16) for family in DENOISERS},
     **{(family, "depth"): (1, 2) for family in DENOISERS},
-    ("diffusion", "levels"): "cosine",
+    **{(family, "levels"): "cosine" for family in DENOISERS},
     ("pix2pix", "network"): "pix2pix",
     ("style-gan", "widest"): 4,
     ("gan", "augment"): "adaptive",
@@ -171,7 +178,7 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     **{(family, key): beside for family in GANS for key, beside in GAN_TOGETHER.items()},
     ("voice-cyclegan", "critic_layers"): {"size": 24},
     **{(family, "forget"): {"conditional": True} for family in DENOISERS},
-    ("diffusion", "guide"): {"conditional": True, "guidance": 2.0},
+    **{(family, "guide"): {"conditional": True, "guidance": 2.0} for family in DENOISERS},
     ("vae", "detail"): {"layers": 2},
     ("vae", "components"): {"prior": "mixture"},
     ("vae", "draws"): {"objective": "iwae"},

@@ -104,6 +104,7 @@ class Denoiser(nn.Module):
         sigma_data: standard deviation of the standardised data.
         sampling: how it is sampled.
         predict: what the network says, a name of `maths.schedules.SCALINGS`.
+        bounded: clamp what is sampled into [-1, 1]; None: pictures are.
     """
 
     def __init__(
@@ -114,12 +115,13 @@ class Denoiser(nn.Module):
         sigma_data: float,
         sampling: Sampling,
         predict: Prediction = "edm",
+        bounded: bool | None = None,
     ) -> None:
         super().__init__()
         self.net, self.shape, self.standardise = net, shape, standardise
         self.sigma_data, self.sampling, self.predict = sigma_data, sampling, predict
         self.latent_dim = math.prod(shape)
-        self.is_image = len(shape) == 3
+        self.is_image = len(shape) == 3 if bounded is None else bounded
         self.guide: nn.Module | None = None
         if sampling.guidance != 1 and self._guided_by_itself:
             self.guide = copy.deepcopy(net).requires_grad_(False)
@@ -287,7 +289,7 @@ class ConditionalDenoiser(Denoiser):
         classes: how many there are.
         guided_by: an "early" copy of the network that is told the class as well, or the network
             without the class.
-        net, shape, standardise, sigma_data, sampling, predict: as in `Denoiser`.
+        net, shape, standardise, sigma_data, sampling, predict, bounded: as in `Denoiser`.
     """
 
     def __init__(
@@ -300,9 +302,10 @@ class ConditionalDenoiser(Denoiser):
         sigma_data: float,
         sampling: Sampling,
         predict: Prediction = "edm",
+        bounded: bool | None = None,
     ) -> None:
         self._guided_by = guided_by
-        super().__init__(net, shape, standardise, sigma_data, sampling, predict)
+        super().__init__(net, shape, standardise, sigma_data, sampling, predict, bounded)
         self.classes, self.frequency = classes, ClassFrequency(classes)
 
     @property

@@ -74,7 +74,12 @@ class ImageEncoder(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(F.silu(self.body(self._padded(x))).flatten(1))
+        return self.out(F.silu(self.features(x)).flatten(1))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Those of the coarsest level, `(B, width, rows, columns)`."""
+        found: Tensor = self.body(self._padded(x))
+        return found
 
     def levels(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The output, and the features `(B, width, H, W)` of every level from coarse to fine."""
@@ -134,7 +139,10 @@ class ImageDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         # Channels vary fastest, so that the view is already laid out as the convolutions like.
-        coarse = self.inp(z).view(len(z), *self.grid, self.width).permute(0, 3, 1, 2)
+        return self.grown(self.inp(z).view(len(z), *self.grid, self.width).permute(0, 3, 1, 2))
+
+    def grown(self, coarse: Tensor) -> Tensor:
+        """Images of features of the coarsest level, `(B, width, rows, columns)`."""
         image = F.pixel_shuffle(self.out(F.silu(self.body(coarse))).contiguous(), 2)
         return image[:, :, : self.size[0], : self.size[1]]
 

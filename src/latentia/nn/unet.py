@@ -134,7 +134,7 @@ class UNet(nn.Module):
     """Denoising network for images, `F(x, noise)` of EDM (Karras et al. 2022, eq. 7).
 
     Args:
-        shape: `(C, H, W)` of one image, H and W from 8 to 128 pixels.
+        shape: `(C, H, W)` of one image, H and W from 4 to 128 pixels.
         width: channels of each resolution from fine to coarse, multiples of 32 run fastest.
         depth: residual blocks at each resolution.
         patch: side of the pixel tiles folded into channels, a power of two; 0 picks the one
@@ -249,9 +249,9 @@ def check_unet(
 ) -> None:
     """Raises `UserError` for a U-Net that cannot be built."""
     _, height, breadth = shape
-    if not (8 <= height <= 128 and 8 <= breadth <= 128):
+    if not (4 <= height <= 128 and 4 <= breadth <= 128):
         raise UserError(
-            f"the U-Net takes images of 8 to 128 pixels a side, not {height} x {breadth}; "
+            f"the U-Net takes images of 4 to 128 pixels a side, not {height} x {breadth}; "
             "choose another size for the images"
         )
     if len(width) != len(depth) or not width:

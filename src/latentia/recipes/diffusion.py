@@ -106,8 +106,10 @@ class DiffusionSettings(DenoiserSettings):
         return {**super().by_data(spec), "levels": LEVELS_OF[self.predict]}
 
 
-def build_model(spec: DataSpec, settings: DiffusionSettings) -> Denoiser:
-    """A preconditioned denoising network for this data."""
+def build_model(
+    spec: DataSpec, settings: DiffusionSettings, bounded: bool | None = None
+) -> Denoiser:
+    """A preconditioned denoising network for this data; `bounded` as of `Denoiser`."""
     _refuse(spec, settings)
     sampling = Sampling(
         settings.sigma_min,
@@ -119,11 +121,15 @@ def build_model(spec: DataSpec, settings: DiffusionSettings) -> Denoiser:
         settings.precision,
         settings.sampler,
     )
-    return build_denoiser(spec, settings, sampling, settings.guide)
+    return build_denoiser(spec, settings, sampling, settings.guide, bounded)
 
 
 def build_denoiser(
-    spec: DataSpec, settings: DenoiserSettings, sampling: Sampling, guide: Guide = "early"
+    spec: DataSpec,
+    settings: DenoiserSettings,
+    sampling: Sampling,
+    guide: Guide = "early",
+    bounded: bool | None = None,
 ) -> Denoiser:
     """A denoiser of these networks that is sampled so."""
     image = spec.kind == "image"
@@ -134,6 +140,7 @@ def build_denoiser(
         _deviation(spec),
         sampling,
         settings.predict,
+        bounded,
     )
     if settings.conditional:
         return ConditionalDenoiser(len(spec.classes), guide, *parts)

@@ -108,6 +108,15 @@ FAMILIES: dict[str, Family] = {
             module="latentia.recipes.diffusion",
         ),
         Family(
+            name="latent-diffusion",
+            title="Diffusion of small codes: for larger pictures and recordings",
+            paper="Rombach et al. 2022",
+            players=("coder", "denoiser"),
+            abilities=("sample", "encode", "decode"),
+            kinds=("image",),
+            module="latentia.recipes.latent_diffusion",
+        ),
+        Family(
             name="consistency",
             title="Samples in one to four steps, taught by a diffusion run or by data alone",
             paper="Song et al. 2023; Song & Dhariwal 2024",
