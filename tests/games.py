@@ -50,6 +50,7 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     },
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
+    ("rbm", "image"): {"latent": 6, "sweeps": 2, "steps": 10},
     ("cyclegan", "image"): {
         "domains": ("0", "1"),
         "width": 8,
