@@ -34,7 +34,7 @@ class RBMSettings(CommonSettings):
         "(PCD), which finds the modes that the model invents",
     )
     sweeps: int = Field(5, ge=1, description="k: Gibbs sweeps of the chains in every step")
-    lr: float = Field(2e-3, gt=0, description="peak learning rate")
+    lr: float = Field(5e-3, gt=0, description="peak learning rate")
     steps: int = Field(200, ge=1, description="default Gibbs sweeps behind a sample")
 
 
