@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentia.errors import UserError
+
 ENUMERABLE = 20
 """Units at most of the smaller layer: a million states, seconds for a layer of 784 beside it."""
 _CHUNK = 1 << 20  # numbers at once: 8 MiB in double precision
@@ -80,9 +82,17 @@ def log_masses(couplings: Couplings) -> Tensor:
     """log Σ_v exp(−E(v, h)) of every hidden state, `(2^H,)`, nats, float64.
 
     Chunk by chunk: beside the answer no more than some 30 MiB are held.
+
+    Raises:
+        UserError: more than 20 hidden units.
     """
     exact = couplings.double().turned()
     hidden, visible = exact.weight.shape
+    if hidden > ENUMERABLE:
+        raise UserError(
+            f"A sum over all states of {hidden} units has 2^{hidden} terms; up to {ENUMERABLE} "
+            "units are summed, more are annealed (latentia.metrics.partition)."
+        )
     rows = max(1, _CHUNK // max(visible, hidden))
     parts = []
     for h in _states(hidden, rows, exact.weight.device):
