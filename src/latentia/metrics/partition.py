@@ -19,7 +19,7 @@ from latentia.abilities import HasEnergy
 from latentia.data.spec import Dataset
 from latentia.errors import UserError, nearest
 from latentia.maths.boltzmann import ENUMERABLE, exact_draws, log_partition
-from latentia.maths.chunks import device_of, in_chunks, spread_rows, stacked
+from latentia.maths.chunks import device_of, in_chunks, spread_rows
 from latentia.metrics.annealed import schedule
 from latentia.metrics.likelihood import mean_and_error, two_levels
 from latentia.metrics.partition_bounds import (
@@ -93,6 +93,7 @@ def exact_method(model: object, train: Dataset) -> Method | None:
     return "grid" if train.spec.kind == "vector" and train.spec.dims <= 2 else None
 
 
+@torch.no_grad()  # Hamiltonian moves take their slopes all the same
 def partition(
     model: object,
     train: Dataset,
@@ -231,7 +232,7 @@ def _annealed(
         way,
         schedule(steps).tolist(),
         chains,
-        lambda n, generator: stacked([_samples(on, way, n, generator)]),
+        lambda n, generator: _samples(on, way, n, generator),
         seed=seed,
         device=on.device,
         progress=progress,
@@ -252,7 +253,7 @@ def _way(on: Subject) -> AnnealableEnergy:
     if not on.layered:
         return HamiltonianWay(on.energy, Gaussian(on.rows(_START_ROWS)))
     units = on.units(_START_ROWS)
-    return LayeredWay(_detached(on), base_rates(units.mean(0), len(units)))
+    return LayeredWay(on.model.couplings(), base_rates(units.mean(0), len(units)))
 
 
 def _samples(on: Subject, way: AnnealableEnergy, n: int, generator: torch.Generator) -> Tensor:
@@ -269,7 +270,7 @@ def _samples(on: Subject, way: AnnealableEnergy, n: int, generator: torch.Genera
         return way.from_rows(rows, SETTLED, generator)
     v = on.model.units(rows)
     coins = torch.rand(v.shape, generator=generator, device=v.device)
-    return gibbs_from(_detached(on), (coins < v).to(v.dtype), SETTLED, generator)
+    return gibbs_from(on.model.couplings(), (coins < v).to(v.dtype), SETTLED, generator)
 
 
 def _origin(on: Subject) -> str:
@@ -282,11 +283,6 @@ def _origin(on: Subject) -> str:
         "not from the model exactly: a mode that neither they nor the annealing reaches would be "
         "missing from both."
     )
-
-
-def _detached(on: Subject) -> Any:
-    with torch.no_grad():
-        return on.model.couplings()
 
 
 def _likelihood(
