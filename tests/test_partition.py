@@ -20,7 +20,7 @@ from latentia.maths.boltzmann import Couplings, exact_draws, log_partition
 from latentia.metrics.annealed import schedule
 from latentia.metrics.evaluate import METRICS, evaluate
 from latentia.metrics.partition import partition
-from latentia.metrics.partition_bounds import Bound, both_bounds, bound, judged
+from latentia.metrics.partition_bounds import Bound, Bounds, bennett, both_bounds, bound, judged
 from latentia.metrics.partition_grid import grid_partition
 from latentia.metrics.partition_paths import Gaussian, HamiltonianWay, LayeredWay, base_rates
 from latentia.metrics.tables import conditions_of, figures_of, words_of
@@ -179,7 +179,7 @@ def test_few_temperatures_are_apart_and_their_mean_weights_are_unbiased() -> Non
     exact = log_partition(couplings)
     shares = []
     for steps in (1, 5, 50):
-        lower, upper = both_bounds(
+        found = both_bounds(
             way,
             schedule(steps).tolist(),
             20_000,
@@ -187,6 +187,8 @@ def test_few_temperatures_are_apart_and_their_mean_weights_are_unbiased() -> Non
             seed=1,
             device=CPU,
         )
+        lower, upper = found.lower, found.upper
+        assert abs(found.log_z - exact) < 4 * (found.standard_error or 0) + 0.002
         for side in (lower, upper):  # of the weights, not of their logarithms
             assert abs(side.log_z - exact) < 5 * (side.standard_error or 0) + 0.005
         shares.append((lower.effective + upper.effective) / 40_000)
@@ -255,19 +257,23 @@ def test_two_temperatures_on_a_hard_machine_are_not_trusted() -> None:
     assert enough["trusted"] and abs(enough["log_z"] - exact) < 0.15
 
 
+def met(lower: Bound, upper: Bound) -> Bounds:
+    return Bounds(lower, upper, (lower.log_z + upper.log_z) / 2, 0.1)
+
+
 def test_one_mode_that_annealing_never_sees_shows_from_above() -> None:
     """Chains all in one of two modes agree with each other, and are log 2 too low."""
     fine = bound(torch.zeros(100).double(), -math.log(2))
     truth = torch.cat([torch.zeros(50), torch.full((50,), 4.0)]).double()
     back = bound(truth[torch.randperm(100, generator=torch.Generator().manual_seed(0))], 3.0)
     assert fine.effective == pytest.approx(100) and fine.halves == 0
-    assert not judged(fine, back, "").trusted
+    assert not judged(met(fine, back), "").trusted
 
 
 def test_what_speaks_against_a_bound_is_named() -> None:
     good = Bound(10.0, 0.02, 90.0, 0.01, 100)
-    assert judged(good, good, "Drawn exactly.").sentence.endswith("Drawn exactly.")
-    assert judged(good, good, "").trusted
+    assert judged(met(good, good), "Drawn exactly.").sentence.endswith("Drawn exactly.")
+    assert judged(met(good, good), "").trusted
     for other, words in (
         (Bound(11.0, 0.02, 90.0, 0.01, 100), "1 nats apart"),
         (Bound(9.0, 0.02, 90.0, 0.01, 100), "have crossed by 1 nats"),
@@ -276,9 +282,9 @@ def test_what_speaks_against_a_bound_is_named() -> None:
         (Bound(10.1, None, 1.0, 0.0, 1), "1.0 effective of 1 chains"),
         (Bound(math.nan, None, 90.0, 0.0, 100), "not finite"),
     ):
-        said = judged(good, other, "")
+        said = judged(met(good, other), "")
         assert not said.trusted and words in said.sentence
-    assert not judged(good, Bound(10.3, 0.02, 90.0, 0.01, 100), "", tolerance=0.2).trusted
+    assert not judged(met(good, Bound(10.3, 0.02, 90.0, 0.01, 100)), "", tolerance=0.2).trusted
 
 
 # as a metric
@@ -355,7 +361,7 @@ def test_errors_say_what_is_wrong() -> None:
 def test_the_start_of_a_hamiltonian_way_is_normalised() -> None:
     start = Gaussian(mixture_rows())
     way = HamiltonianWay(lambda x: -start.log_prob(x), start)
-    lower, upper = both_bounds(
+    found = both_bounds(
         way,
         schedule(3).tolist(),
         50,
@@ -363,4 +369,19 @@ def test_the_start_of_a_hamiltonian_way_is_normalised() -> None:
         seed=0,
         device=CPU,
     )
-    assert lower.log_z == pytest.approx(0, abs=1e-4) and upper.log_z == pytest.approx(0, abs=1e-4)
+    assert found.lower.log_z == pytest.approx(0, abs=1e-4)
+    assert found.upper.log_z == pytest.approx(0, abs=1e-4)
+    assert found.log_z == pytest.approx(0, abs=1e-4)
+
+
+def test_bennett_is_right_where_both_bounds_are_far_off() -> None:
+    """Gaussian work of variance s²: L + N(−s²/2, s²) up, −L + N(−s²/2, s²) down (Crooks 1999)."""
+    generator, spread, errors, bounds = torch.Generator().manual_seed(0), 4.0, [], []
+    for _ in range(200):
+        noise = spread * torch.randn(2, 100, generator=generator).double()
+        up, down = (sign * 7.0 - spread**2 / 2 + part for sign, part in zip((1, -1), noise, strict=True))
+        value, error = bennett(up, down)
+        errors.append((value - 7.0) / error)
+        bounds.append(bound(up, 0.0).log_z - 7.0)
+    assert abs(float(np.mean(errors))) < 0.35 and 0.8 < float(np.std(errors)) < 1.2
+    assert float(np.mean(bounds)) < -1

@@ -123,7 +123,8 @@ def partition(
         progress: called with (steps done, of how many).
 
     Returns:
-        `log_z` (nats), `log_z_error`, `method`, `trusted`, `verdict` (a sentence that says why);
+        `log_z` (nats; of annealing Bennett's estimate from both directions), `log_z_error`,
+        `method`, `trusted`, `verdict` (a sentence that says why);
         `lower` and `upper` of annealing (each `log_z`, `standard_error`, `effective`, `halves`,
         `chains`; None where exact), their `gap`, `temperatures`; of the test rows `nll_nats`,
         `nll_standard_error` (over rows), `nll_range` (by both bounds), `bits_per_dim` and
@@ -228,7 +229,7 @@ def _annealed(
     progress: Progress | None,
 ) -> dict[str, Any]:
     way = _way(on)
-    lower, upper = both_bounds(
+    found = both_bounds(
         way,
         schedule(steps).tolist(),
         chains,
@@ -237,12 +238,12 @@ def _annealed(
         device=on.device,
         progress=progress,
     )
-    said = judged(lower, upper, _origin(on), tolerance)
+    said = judged(found, _origin(on), tolerance)
     return {
-        "log_z": said.log_z,
-        "log_z_error": said.error,
-        "lower": lower.to_json(),
-        "upper": upper.to_json(),
+        "log_z": found.log_z,
+        "log_z_error": found.standard_error,
+        "lower": found.lower.to_json(),
+        "upper": found.upper.to_json(),
         "gap": said.gap,
         "trusted": said.trusted,
         "verdict": said.sentence,

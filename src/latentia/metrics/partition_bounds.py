@@ -5,6 +5,8 @@ their weights is Z_1 / Z_0 without bias, so that its logarithm lies below on ave
 (Burda, Grosse & Salakhutdinov 2015; bidirectional Monte Carlo, Grosse, Ghahramani & Adams 2015)
 they start from samples of the model and are melted: the mean of the weights is Z_0 / Z_1, and
 minus its logarithm lies above. Where both meet, log Z is known; and where they do not, that shows.
+Bennett's estimate (1976) takes the best of both directions: chains that come up short in one are
+plentiful in the other.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from latentia.metrics.annealed import Annealed
 
 TOLERANCE = 0.5
 """Nats; bounds further apart than this have not met."""
-_SHARE = 0.1  # of the chains: fewer effective ones, and a few weights are the whole answer
+_SHARE = 0.2  # of the chains: fewer effective ones, and a few weights are the whole answer
 _ERRORS = 3.0  # by how many the bounds may cross
 _ROUNDING = 0.02  # nats, besides
+_HALVINGS = 60  # of thousands of nats: past the last digit
 
 Progress = Callable[[int, int], None]
 
@@ -126,6 +130,40 @@ def _of(log_weights: Tensor) -> Annealed:
     return Annealed(log_weights[:, None], torch.ones(1))
 
 
+def bennett(up: Tensor, down: Tensor) -> tuple[float, float]:
+    """log Z_1 / Z_0 from as many log-weights of the way up as of the way down, and its error.
+
+    The L with Σ σ(up − L) = Σ σ(down + L), found by halving, and its standard error (Bennett 1976,
+    eq. 12 and 10; Shirts et al. 2003, eq. 8): the two are chances to tell a chain's direction.
+
+    Args:
+        up, down: `(M,)` each, nats.
+    """
+    low, high = float(torch.cat([up, -down]).min()), float(torch.cat([up, -down]).max())
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        above = float((up - middle).sigmoid().sum() - (down + middle).sigmoid().sum())
+        low, high = (middle, high) if above > 0 else (low, middle)
+    chances = (F.logsigmoid(up - low), F.logsigmoid(down + low))
+    return low, math.hypot(*(float(_of(part).error) for part in chances))
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """log Z from both sides.
+
+    Attributes:
+        lower, upper: nats.
+        log_z: Bennett's estimate from the chains of both, nats.
+        standard_error: of that; None for one chain.
+    """
+
+    lower: Bound
+    upper: Bound
+    log_z: float
+    standard_error: float | None
+
+
 def both_bounds(
     path: AnnealableEnergy,
     betas: Sequence[float],
@@ -135,8 +173,8 @@ def both_bounds(
     seed: int,
     device: torch.device,
     progress: Progress | None = None,
-) -> tuple[Bound, Bound]:
-    """log Z from below and from above.
+) -> Bounds:
+    """log Z from below, from above, and by both together.
 
     Args:
         path: from a known Z to the model.
@@ -158,7 +196,14 @@ def both_bounds(
     up = annealed_weights(path.started(chains, generator), betas, tell)
     back = path.at(samples(chains, generator), generator)
     down = annealed_weights(back, list(reversed(betas)), tell)
-    return bound(up, path.log_z_start), bound(down, path.log_z_start, upper=True)
+    start = path.log_z_start
+    found, error = bennett(up, down)
+    return Bounds(
+        bound(up, start),
+        bound(down, start, upper=True),
+        start + found,
+        error if math.isfinite(error) else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -166,32 +211,27 @@ class Verdict:
     """Whether log Z is known, and why.
 
     Attributes:
-        log_z: the middle of the bounds, nats.
-        error: half their gap, and their standard errors.
         gap: upper − lower; below 0 by chance where they have met.
         trusted: whether nothing speaks against it.
         sentence: in words.
     """
 
-    log_z: float
-    error: float
     gap: float
     trusted: bool
     sentence: str
 
 
-def judged(lower: Bound, upper: Bound, origin: str, tolerance: float = TOLERANCE) -> Verdict:
+def judged(found: Bounds, origin: str, tolerance: float = TOLERANCE) -> Verdict:
     """Whether two bounds have met.
 
     Args:
-        lower, upper: from below and from above.
+        found: from below and from above.
         origin: a sentence about the samples that the upper one began at.
         tolerance: nats.
     """
+    lower, upper = found.lower, found.upper
     gap = upper.log_z - lower.log_z
-    noise = math.hypot(lower.standard_error or 0.0, upper.standard_error or 0.0)
-    doubts = _doubts(lower, upper, gap, noise, tolerance)
-    error = math.hypot(gap / 2, noise / 2)
+    doubts = _doubts(lower, upper, gap, tolerance)
     if doubts:
         sentence = (
             f"Do not trust log Z: {'; '.join(doubts)}. Take more temperatures or chains "
@@ -199,25 +239,24 @@ def judged(lower: Bound, upper: Bound, origin: str, tolerance: float = TOLERANCE
         )
     else:
         sentence = (
-            f"log Z is known to about ±{error:.2g} nats: annealing from below and from above meet "
-            f"within {abs(gap):.2g} nats, {min(lower.effective, upper.effective):.0f} or more of "
-            f"{lower.chains} chains count, and halves of them agree. " + origin
+            f"log Z is known to about ±{found.standard_error or 0:.2g} nats: annealing from below "
+            f"and from above meet within {abs(gap):.2g} nats, "
+            f"{min(lower.effective, upper.effective):.0f} or more of {lower.chains} chains count, "
+            "and halves of them agree. " + origin
         )
-    return Verdict((lower.log_z + upper.log_z) / 2, error, gap, not doubts, sentence)
+    return Verdict(gap, not doubts, sentence.rstrip())
 
 
-def _doubts(lower: Bound, upper: Bound, gap: float, noise: float, tolerance: float) -> list[str]:
+def _doubts(lower: Bound, upper: Bound, gap: float, tolerance: float) -> list[str]:
     """What speaks against the bounds, in clauses."""
     found = []
+    noise = math.hypot(lower.standard_error or 0.0, upper.standard_error or 0.0)
     if not math.isfinite(gap):
         return ["the energies of the chains are not finite"]
     if gap > tolerance:
         found.append(f"the bounds are {gap:.2g} nats apart")
-    if gap < -_ERRORS * noise - _ROUNDING:
-        found.append(
-            f"the bounds have crossed by {-gap:.2g} nats, more than their errors allow, so that "
-            "one of them is wrong"
-        )
+    if gap < -min(_ERRORS * noise + _ROUNDING, tolerance):
+        found.append(f"the bounds have crossed by {-gap:.2g} nats, so that one of them is wrong")
     for name, side in (("lower", lower), ("upper", upper)):
         if side.effective < _SHARE * side.chains or side.chains < 2:
             found.append(
