@@ -379,7 +379,9 @@ def test_bennett_is_right_where_both_bounds_are_far_off() -> None:
     generator, spread, errors, bounds = torch.Generator().manual_seed(0), 4.0, [], []
     for _ in range(200):
         noise = spread * torch.randn(2, 100, generator=generator).double()
-        up, down = (sign * 7.0 - spread**2 / 2 + part for sign, part in zip((1, -1), noise, strict=True))
+        up, down = (
+            sign * 7.0 - spread**2 / 2 + part for sign, part in zip((1, -1), noise, strict=True)
+        )
         value, error = bennett(up, down)
         errors.append((value - 7.0) / error)
         bounds.append(bound(up, 0.0).log_z - 7.0)
