@@ -22,7 +22,7 @@ from latentia.run import Run
 from latentia.training.device import tune_process
 
 HEAD = (
-    "| hidden | temperatures | exact log Z | from below | from above | gap | effective | "
+    "| hidden | temperatures | log Z | from below | from above | gap | effective | "
     "test NLL, nats | trusted | seconds |\n" + "|---" * 10 + "|"
 )
 
@@ -99,7 +99,7 @@ def measured(
 def told(hidden: int, facts: dict[str, Any], exact: dict[str, Any] | None) -> str:
     """One row; beside each bound its distance to the truth, where that is known."""
     cells = [str(hidden), f"{facts['temperatures']:,}" if facts["temperatures"] else "every state"]
-    cells.append("" if exact is None else f"{exact['log_z']:.3f}")
+    cells.append(best_in_words(facts, exact))
     for side in (facts["lower"], facts["upper"]):
         cells.append("" if side is None else bound_in_words(side, exact))
     if facts["lower"] is None:
@@ -112,6 +112,13 @@ def told(hidden: int, facts: dict[str, Any], exact: dict[str, Any] | None) -> st
     cells.append(f"{facts['nll_nats']:.2f} ± {facts['nll_standard_error']:.2f}{between}")
     cells += ["yes" if facts["trusted"] else "no", f"{facts['seconds']:.0f}"]
     return "| " + " | ".join(cells) + " |"
+
+
+def best_in_words(facts: dict[str, Any], exact: dict[str, Any] | None) -> str:
+    """log Z itself: exact, or from both directions with its error and its distance to the truth."""
+    if facts["lower"] is None:
+        return f"{facts['log_z']:.3f}"
+    return bound_in_words({**facts, "standard_error": facts["log_z_error"]}, exact)
 
 
 def bound_in_words(side: dict[str, Any], exact: dict[str, Any] | None) -> str:

@@ -168,6 +168,7 @@ def test_the_bounds_bracket_the_exact_sum_of_random_machines(seed: int) -> None:
     assert lower["log_z"] - 3 * lower["standard_error"] < exact
     assert exact < upper["log_z"] + 3 * upper["standard_error"]
     assert found["trusted"] and abs(found["gap"]) < 0.1
+    assert found["log_z_error"] >= abs(found["gap"]) / 2
     assert abs(found["log_z"] - exact) < 0.1
     low, high = found["nll_range"]
     assert high - low == pytest.approx(found["gap"])
@@ -278,6 +279,7 @@ def test_what_speaks_against_a_bound_is_named() -> None:
         (Bound(11.0, 0.02, 90.0, 0.01, 100), "1 nats apart"),
         (Bound(9.0, 0.02, 90.0, 0.01, 100), "have crossed by 1 nats"),
         (Bound(10.1, 0.02, 2.0, 0.01, 100), "2.0 effective of 100 chains"),
+        (Bound(10.1, 0.02, 90.0, 0.01, 2000), "90.0 effective of 2000 chains"),
         (Bound(10.1, 0.02, 90.0, 1.5, 100), "halves of the upper one's chains differ by 1.5"),
         (Bound(10.1, None, 1.0, 0.0, 1), "1.0 effective of 1 chains"),
         (Bound(math.nan, None, 90.0, 0.0, 100), "not finite"),

@@ -241,7 +241,7 @@ def _annealed(
     said = judged(found, _origin(on), tolerance)
     return {
         "log_z": found.log_z,
-        "log_z_error": found.standard_error,
+        "log_z_error": said.error,
         "lower": found.lower.to_json(),
         "upper": found.upper.to_json(),
         "gap": said.gap,

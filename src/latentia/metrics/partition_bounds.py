@@ -25,7 +25,7 @@ from latentia.metrics.annealed import Annealed
 
 TOLERANCE = 0.5
 """Nats; bounds further apart than this have not met."""
-_SHARE = 0.2  # of the chains: fewer effective ones, and a few weights are the whole answer
+_LEAST, _SHARE = 20, 0.05  # effective chains, and of all: a few weights must not be the answer
 _ERRORS = 3.0  # by how many the bounds may cross
 _ROUNDING = 0.02  # nats, besides
 _HALVINGS = 60  # of thousands of nats: past the last digit
@@ -212,11 +212,14 @@ class Verdict:
 
     Attributes:
         gap: upper − lower; below 0 by chance where they have met.
+        error: of Bennett's estimate: half the gap, which chains that missed something leave, and
+            its standard error, nats.
         trusted: whether nothing speaks against it.
         sentence: in words.
     """
 
     gap: float
+    error: float
     trusted: bool
     sentence: str
 
@@ -231,6 +234,7 @@ def judged(found: Bounds, origin: str, tolerance: float = TOLERANCE) -> Verdict:
     """
     lower, upper = found.lower, found.upper
     gap = upper.log_z - lower.log_z
+    error = math.hypot(gap / 2, found.standard_error or 0.0)
     doubts = _doubts(lower, upper, gap, tolerance)
     if doubts:
         sentence = (
@@ -239,12 +243,12 @@ def judged(found: Bounds, origin: str, tolerance: float = TOLERANCE) -> Verdict:
         )
     else:
         sentence = (
-            f"log Z is known to about ±{found.standard_error or 0:.2g} nats: annealing from below "
+            f"log Z is known to about ±{error:.2g} nats: annealing from below "
             f"and from above meet within {abs(gap):.2g} nats, "
             f"{min(lower.effective, upper.effective):.0f} or more of {lower.chains} chains count, "
             "and halves of them agree. " + origin
         )
-    return Verdict(gap, not doubts, sentence.rstrip())
+    return Verdict(gap, error, not doubts, sentence.rstrip())
 
 
 def _doubts(lower: Bound, upper: Bound, gap: float, tolerance: float) -> list[str]:
@@ -258,7 +262,7 @@ def _doubts(lower: Bound, upper: Bound, gap: float, tolerance: float) -> list[st
     if gap < -min(_ERRORS * noise + _ROUNDING, tolerance):
         found.append(f"the bounds have crossed by {-gap:.2g} nats, so that one of them is wrong")
     for name, side in (("lower", lower), ("upper", upper)):
-        if side.effective < _SHARE * side.chains or side.chains < 2:
+        if side.effective < max(_LEAST, _SHARE * side.chains):
             found.append(
                 f"the {name} one rests on {side.effective:.1f} effective of {side.chains} chains"
             )

@@ -102,9 +102,7 @@ def _lowest(facts: Figures) -> tuple[str, Figures]:
 
 def _partition(facts: Figures) -> Iterator[Line]:
     what = "partition"
-    error = facts["log_z_error"]
-    shown = f"{facts['log_z']:,.2f}" + ("" if error is None else f" ± {error:.2g}")
-    yield Line(what, "log Z (nats)", shown)
+    yield Line(what, "log Z (nats)", f"{facts['log_z']:,.2f} ± {facts['log_z_error']:.2g}")
     for key, name in (("lower", "from below (nats)"), ("upper", "from above (nats)")):
         side = facts[key]
         if side is not None:
