@@ -49,7 +49,7 @@ class Couplings:
         return -(v @ self.visible) - (h * self.hidden_logits(v)).sum(-1)
 
     def free_energy(self, v: Tensor) -> Tensor:
-        """F(v) = −log Σ_h exp(−E(v, h)), `(…, V) -> (…)`, nats (Hinton 2010, eq. 25)."""
+        """F(v) = −log Σ_h exp(−E(v, h)), `(…, V) -> (…)`, nats (Hinton 2010, section 16.1)."""
         return -(v @ self.visible) - F.softplus(self.hidden_logits(v)).sum(-1)
 
     def sweep(self, v: Tensor, coins: Tensor) -> Tensor:

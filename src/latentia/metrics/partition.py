@@ -153,7 +153,7 @@ def partition(
         found = _enumerated(on) if chosen == "enumeration" else _on_a_grid(on)
     ends = [found["log_z"]] * 2
     if chosen == "annealing":
-        ends = [found[side]["log_z"] for side in ("lower", "upper")]
+        ends = sorted(found[side]["log_z"] for side in ("lower", "upper"))  # met ones may cross
     return {
         **found,
         "method": chosen,

@@ -133,8 +133,9 @@ def _of(log_weights: Tensor) -> Annealed:
 def bennett(up: Tensor, down: Tensor) -> tuple[float, float]:
     """log Z_1 / Z_0 from as many log-weights of the way up as of the way down, and its error.
 
-    The L with Σ σ(up − L) = Σ σ(down + L), found by halving, and its standard error (Bennett 1976,
-    eq. 12 and 10; Shirts et al. 2003, eq. 8): the two are chances to tell a chain's direction.
+    The L with Σ σ(up − L) = Σ σ(down + L), found by halving, and its standard error (Bennett 1976;
+    by maximum likelihood Shirts et al. 2003): the terms are chances that a chain's way was the
+    other one.
 
     Args:
         up, down: `(M,)` each, nats.

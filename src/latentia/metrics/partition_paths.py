@@ -36,8 +36,8 @@ class TwoLayers(Protocol):
 class LayeredWay:
     """f_β(v) = exp(((1 − β) a_0 + β a)·v) Π_j (1 + exp(β (b_j + v W_j))).
 
-    From independent pixels at the data's rates to the machine (Salakhutdinov & Murray 2008,
-    section 4.1); every f_β is a machine of its own, and block Gibbs leaves it as it is.
+    From independent pixels at the data's rates to the machine (Salakhutdinov & Murray 2008);
+    every f_β is a machine of its own, and block Gibbs leaves it as it is.
 
     Args:
         couplings: of the model.

@@ -22,7 +22,7 @@ class RBM(nn.Module):
 
     Pictures in [-1, 1] are v = (x + 1) / 2. The parameters that learn are those of the same
     energy about the pixels' means μ and ½, −(v−μ)·A − (h−½)·B − (v−μ)W(h−½): a descent that does
-    not care whether black is 0 or 1 (Cho et al. 2011; Montavon & Müller 2012, section 3). With W
+    not care whether black is 0 or 1 (Cho et al. 2011; Montavon & Müller 2012). With W
     near 0, A is then the log-odds of the pixels' means.
 
     It has no `log_prob`: what it knows of a picture is an energy, up to an unknown log Z.
