@@ -144,6 +144,8 @@ OTHER |= {
 }
 OTHER |= {"span": 3, "hidden": 0.1, "tempo": 0.5, "channels_in_time": 24}
 OTHER_BY_FAMILY |= {("voice-cyclegan", "critic_layers"): 1}
+OTHER |= {"chains": "data", "sweeps": 3}
+OTHER_BY_FAMILY |= {("rbm", "binarize"): "none"}
 OTHER_BY_FAMILY |= {("cyclegan", "network"): "resnet", ("cyclegan", "augment"): "adaptive"}
 ELSEWHERE = {
     "background": "changes transparent pictures only: tests/test_data_images.py shows it",

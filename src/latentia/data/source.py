@@ -167,7 +167,10 @@ class _Picker:
 
 def _binarised(source: Source, parts: dict[str, Part], split: Split) -> np.ndarray:
     if source.values.ndim != 4:
-        raise UserError(f"binarize=static draws pixels, but {source.name} has no images.")
+        raise UserError(
+            f"binarize=static draws pixels, but {source.name} has no images: leave it out, and "
+            "take another family where it is the default (rbm, for black and white pictures)."
+        )
     if split != "all":
         return binarise(source.values[parts[split]], _BINARIZE_SEEDS[split])
     out = np.empty(source.values.shape, np.uint8)

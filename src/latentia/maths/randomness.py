@@ -59,3 +59,27 @@ def _rows(streams: Sequence[int], shape: Sequence[int]) -> Tensor:
         generator.manual_seed(stream)
         rows[i] = torch.randn(tuple(shape), generator=generator)
     return rows
+
+
+class SeededCoins:
+    """One stream of uniform numbers for each seed, drawn from piece by piece.
+
+    What a seed gives depends on nothing but the seed and on how much was drawn before: chains of
+    any length need no more memory than one step.
+
+    Args:
+        seeds: one for each row.
+        device: where the numbers are wanted; they are drawn on the CPU.
+    """
+
+    def __init__(self, seeds: Sequence[int], device: str | torch.device = "cpu") -> None:
+        mixed = [mixed_seed(int(seed)) for seed in seeds]
+        self._streams = [torch.Generator().manual_seed(seed) for seed in mixed]
+        self._device = device
+
+    def __call__(self, *shape: int) -> Tensor:
+        """The next numbers in [0, 1), `(len(seeds), *shape)`, float32."""
+        rows = torch.empty(len(self._streams), *shape)
+        for row, stream in zip(rows, self._streams, strict=True):
+            torch.rand(shape, generator=stream, out=row)
+        return rows.to(self._device)

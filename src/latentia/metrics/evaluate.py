@@ -14,6 +14,7 @@ from latentia.abilities import (
     Decodes,
     Encodes,
     HasElbo,
+    HasEnergy,
     HasLatentMoments,
     HasLogProb,
     HasPosterior,
@@ -36,6 +37,7 @@ from latentia.metrics.mode_count import channel_classes, channel_classifier, mod
 from latentia.metrics.modes import known_mixture, modes
 from latentia.metrics.occasion import Metric, Occasion, Progress
 from latentia.metrics.paired import paired
+from latentia.metrics.partition import exact_method, partition
 from latentia.metrics.path_length import path_length
 from latentia.metrics.per_class import per_class
 from latentia.metrics.reconstruction import reconstruction
@@ -64,7 +66,7 @@ def evaluate(
         train: what it was trained on: reference of fidelity, baseline and memorisation.
         test: held-out rows: likelihood, reconstruction and floors.
         metrics: names out of `METRICS`; None takes all that model and data allow, but for
-            those that are slow (not `by_default`).
+            those that are slow (`Metric.unasked`).
         samples: how many samples are drawn for the metrics that look at samples.
         seed: of samples, importance samples and subsets.
         importance_samples: effort of the likelihood, as `samples` in `likelihood`.
@@ -90,9 +92,7 @@ def evaluate(
 
 def _chosen(model: object, train: Dataset, names: Sequence[str] | None) -> list[str]:
     if names is None:
-        return [
-            n for n, metric in METRICS.items() if metric.by_default and metric.fits(model, train)
-        ]
+        return [name for name, metric in METRICS.items() if metric.unasked(model, train)]
     for name in names:
         if name not in METRICS:
             raise UserError(f"There is no metric {name!r}; {nearest(name, METRICS)}")
@@ -161,6 +161,8 @@ def _takes_classes(model: object, train: Dataset) -> bool:
 def _follows_paths(model: object, train: Dataset) -> bool:
     """Generators from less noise than a picture has values, or of vectors."""
     if not (isinstance(model, Samples) and isinstance(model, Decodes)):
+        return False
+    if isinstance(model, HasEnergy):  # samples of chains are not decoded noise
         return False
     return train.spec.kind == "vector" or model.latent_dim < train.spec.dims
 
@@ -366,6 +368,20 @@ METRICS: dict[str, Metric] = {
             seed=on.seed,
             progress=on.teller("codes"),
         ),
+    ),
+    "partition": Metric(
+        "log Z of an energy, exact or between two bounds, and the likelihood that follows",
+        "a model with an energy",
+        lambda model, train: isinstance(model, HasEnergy),
+        lambda on: partition(
+            on.model,
+            on.train,
+            on.test,
+            every=on.every or 1,
+            seed=on.seed,
+            progress=on.teller("log Z"),
+        ),
+        cheap=lambda model, train: exact_method(model, train) is not None,
     ),
     "ais": Metric(
         "log-likelihood by annealed importance sampling, next to importance sampling; slow",

@@ -189,6 +189,7 @@ class Metric:
         fits: whether this model and training data have that.
         measure: the figures, JSON-able.
         by_default: measured unless others are named; slow ones are not.
+        cheap: of one by default, whether it is quick on this model and data.
     """
 
     about: str
@@ -196,3 +197,8 @@ class Metric:
     fits: Callable[[object, Dataset], bool]
     measure: Callable[[Occasion], dict[str, Any]]
     by_default: bool = True
+    cheap: Callable[[object, Dataset], bool] = lambda model, train: True
+
+    def unasked(self, model: object, train: Dataset) -> bool:
+        """Whether it is measured where no metric is named."""
+        return self.by_default and self.fits(model, train) and self.cheap(model, train)

@@ -44,6 +44,8 @@ def words_of(name: str, facts: Figures) -> list[str]:
         return [_LONE_CHAIN] if (facts["effective_chains"] or 0) < _FEW else []
     if name == "memorisation":
         return list(facts["sentences"])
+    if name == "partition":
+        return [facts["verdict"]]
     return [facts["diagnosis"], listed(facts)] if name == "latents" else []
 
 

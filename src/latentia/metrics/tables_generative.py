@@ -100,7 +100,39 @@ def _lowest(facts: Figures) -> tuple[str, Figures]:
     return min(facts["classes"].items(), key=loss)
 
 
+def _partition(facts: Figures) -> Iterator[Line]:
+    what = "partition"
+    yield Line(what, "log Z (nats)", f"{facts['log_z']:,.2f} ± {facts['log_z_error']:.2g}")
+    for key, name in (("lower", "from below (nats)"), ("upper", "from above (nats)")):
+        side = facts[key]
+        if side is not None:
+            error = side["standard_error"]
+            shown = f"{side['log_z']:,.2f}" + ("" if error is None else f" ± {error:.2g}")
+            few = f"{side['effective']:.1f}"
+            yield Line(what, name, shown, few, f"effective of {side['chains']} chains")
+    if facts["gap"] is not None:
+        yield Line(what, "gap of the bounds (nats)", shown_number(facts["gap"]))
+    yield Line(what, "to be trusted", "yes" if facts["trusted"] else "no")
+    if facts["nll_nats"] is None:
+        return
+    error, (low, high) = facts["nll_standard_error"], facts["nll_range"]
+    shown = f"{facts['nll_nats']:,.2f}" + ("" if error is None else f" ± {error:.2g}")
+    ends = () if facts["gap"] is None else (f"{low:,.2f} to {high:,.2f}", "by the two bounds")
+    yield Line(what, "negative log-likelihood (nats)", shown, *ends)
+    unit = f"{facts['levels']} levels" if facts["levels"] else "of a density"
+    yield Line(what, f"bits per dimension, {unit}", shown_number(facts["bits_per_dim"]))
+
+
+def _effort(facts: Figures) -> str:
+    """How log Z was found."""
+    if facts["method"] != "annealing":
+        return f"by {'a ' if facts['method'] == 'grid' else ''}{facts['method']}"
+    chains, steps = facts["lower"]["chains"], facts["temperatures"]
+    return f"by annealing {chains} chains over {steps:,} temperatures up, and as many down"
+
+
 LINES = {
+    "partition": _partition,
     "stacked_modes": _stacked_modes,
     "per_class": _per_class,
     "path_length": _path_length,
@@ -108,6 +140,10 @@ LINES = {
 }
 MATRICES = {"per_class": _classes_in_rows}
 CONDITIONS: dict[str, Callable[[Figures], str]] = {
+    "partition": lambda f: (
+        f"log Z {_effort(f)}; {f['examples']:,} test rows, {shown_number(float(f['seconds']))} s"
+        + ("" if f["is_probability"] else "; grey pixels have no probability under 0/1 units")
+    ),
     "stacked_modes": lambda f: (
         f"{f['samples']:,} samples (published counts are of {f['published_samples']:,}; as many "
         f"draws of equal shares would find {f['expected_modes']:,.0f}, with a KL of "

@@ -126,6 +126,15 @@ FAMILIES: dict[str, Family] = {
             module="latentia.recipes.consistency",
         ),
         Family(
+            name="rbm",
+            title="Restricted Boltzmann machine over black and white pictures",
+            paper="Smolensky 1986; Hinton 2002; Tieleman 2008",
+            players=("rbm",),
+            abilities=("sample", "encode", "decode", "energy"),
+            kinds=("image",),
+            module="latentia.recipes.rbm",
+        ),
+        Family(
             name="pix2pix",
             title="Translation learnt from pairs: one side of a picture from the other",
             paper="Isola et al. 2017",

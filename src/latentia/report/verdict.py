@@ -35,6 +35,7 @@ TITLES = {
     "per_class": "Asked for a class",
     "path_length": "Ways through noise",
     "disentanglement": "Disentanglement",
+    "partition": "Partition function",
 }
 _NEED_EXTRACTOR = (
     "fidelity",
@@ -77,7 +78,7 @@ def plain(problem: Exception) -> str:
 
 
 def _left_out(subject: Subject, name: str) -> bool:
-    if not METRICS[name].by_default:
+    if not METRICS[name].unasked(subject.model, subject.train):
         return True
     needs = name in _NEED_EXTRACTOR and subject.spec.kind == "image"
     return (subject.quick and needs) or (name == "reconstruction" and subject.whole_latent)
