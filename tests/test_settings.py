@@ -104,6 +104,7 @@ OTHER: dict[str, Any] = {
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
     ("diffusion", "depth"): (1, 2),
+    ("score", "levels"): 6,
     ("pix2pix", "network"): "pix2pix",
     ("style-gan", "widest"): 4,
     ("gan", "augment"): "adaptive",
@@ -125,6 +126,13 @@ OTHER |= {
     "temperature": 0.5,
     "patches": 3,
     "jitter": 2,
+}
+OTHER |= {"matching": "sliced", "beta_min": 1.0, "beta_max": 10.0}
+OTHER |= {"sampler": "ode", "snr": 0.3, "corrector_steps": 2}
+OTHER_BY_FAMILY |= {
+    ("score", "width"): (24, 16),
+    ("score", "depth"): (1, 2),
+    ("score", "noise"): "sub-vp",
 }
 OTHER |= {"hidden": 0.1, "tempo": 0.5, "channels_in_time": 24}
 OTHER_BY_FAMILY |= {("voice-cyclegan", "critic_layers"): 1}
@@ -167,6 +175,8 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     **{("debiasing-vae", key): {"examples": 1700} for key in ("resample", "alpha", "effective")},
     ("debiasing-vae", "combine"): {"examples": 1700},
     ("debiasing-vae", "bins"): {"examples": 1700, "combine": "product"},
+    ("score", "levels"): {"noise": "geometric", "steps": 4},
+    **{("score", key): {"noise": "vp"} for key in ("beta_min", "beta_max")},
     **{("pix2pix", key): {"size": 16} for key in ("critic_layers", "scales")},  # larger patches
 }
 """What settings need to act, another setting or a second epoch: both runs compared get it."""
@@ -202,7 +212,7 @@ def test_a_setting_changes_the_outcome(
     if setting in ELSEWHERE:
         pytest.skip(ELSEWHERE[setting])
     other = OTHER_BY_FAMILY.get((family, setting), OTHER[setting])
-    if family == "diffusion" and kind == "vector" and setting in ("width", "depth"):
+    if family in ("diffusion", "score") and kind == "vector" and setting in ("width", "depth"):
         other = (other[0] + 8,)
     assert TINY[family, kind].get(setting) != other
     beside = TOGETHER.get((family, setting), {})
