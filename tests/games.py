@@ -50,7 +50,12 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     },
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
-    ("score", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
+    ("score", "image"): {
+        "width": (8, 16),
+        "depth": (2, 1),
+        "sampler": "predictor-corrector",
+        "steps": 4,
+    },
     ("score", "vector"): {"width": (16,), "depth": (2,), "steps": 4},
     ("cyclegan", "image"): {
         "domains": ("0", "1"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ def standard_heaps() -> GaussianMixture:
 # the losses
 
 
-def losses(shift: float, stretch: float, rows: int = 200_000) -> tuple[float, float]:
+def losses(shift: float, stretch: float, rows: int = 60_000) -> tuple[float, float]:
     """Denoising and sliced loss of the mixture's score, displaced and stretched."""
     mixture, generator = standard_heaps(), torch.Generator().manual_seed(1)
     clean = mixture.draw(rows)
@@ -59,8 +61,8 @@ def losses(shift: float, stretch: float, rows: int = 200_000) -> tuple[float, fl
 def test_both_losses_differ_by_a_constant_and_are_least_at_the_score() -> None:
     right = losses(0.0, 1.0)
     for wrong in (losses(0.2, 1.0), losses(0.0, 1.3), losses(0.0, 0.8), losses(-0.1, 1.1)):
-        assert wrong[0] > right[0] + 0.004 and wrong[1] > right[1] + 0.004
-        assert wrong[1] - right[1] == pytest.approx(wrong[0] - right[0], abs=0.003)
+        assert wrong[0] > right[0] + 0.006 and wrong[1] > right[1] + 0.006
+        assert wrong[1] - right[1] == pytest.approx(wrong[0] - right[0], abs=0.006)
 
 
 def test_the_sliced_loss_of_a_linear_score_is_its_formula() -> None:
@@ -85,7 +87,7 @@ def spec_of(mixture: GaussianMixture) -> DataSpec:
 
 
 def trained(mixture: GaussianMixture, steps: int, **chosen: Any) -> ScoreModel:
-    """A small network after `steps` steps of 512 examples, at a rate that falls to zero."""
+    """A small network after `steps` steps of 256 examples, at a rate that falls to zero."""
     settings = parse_settings(
         ScoreSettings, {"width": (48,), "depth": (3,), "precision": "float32", **chosen}, "score"
     )
@@ -95,10 +97,10 @@ def trained(mixture: GaussianMixture, steps: int, **chosen: Any) -> ScoreModel:
         torch.manual_seed(0)
         model = build_model(spec, settings)
     game = build_objective(model, spec, settings)
-    rows, generator = mixture.draw(512 * 40).float(), torch.Generator()
+    rows, generator = mixture.draw(256 * 80).float(), torch.Generator()
     descent = torch.optim.Adam(model.parameters(), lr=5e-3, betas=(0.9, 0.99))
     for step in range(steps):
-        index = torch.arange(512) + 512 * (step % 40)
+        index = torch.arange(256) + 256 * (step % 80)
         for group in descent.param_groups:
             group["lr"] = 5e-3 * (1 - step / steps)
         now = Now(step, step / steps, generator.manual_seed(step), torch.device("cpu"))
@@ -119,12 +121,17 @@ def wrong_by(model: Any, mixture: GaussianMixture, sigma: float) -> float:
     return float((off.square().sum() / truth.square().sum()).sqrt())
 
 
+@functools.cache
+def learned(noise: str, matching: str) -> ScoreModel:
+    """A model of the heaps after three hundred steps."""
+    return trained(standard_heaps(), 300, noise=noise, matching=matching)
+
+
 @pytest.mark.parametrize("matching", ["denoising", "sliced"])
 @pytest.mark.parametrize("noise", NOISES)
 def test_the_score_of_a_mixture_is_learned(noise: str, matching: str) -> None:
-    mixture = standard_heaps()
-    model = trained(mixture, 250, noise=noise, matching=matching)
-    bounds = {0.3: 0.25, 1.0: 0.15, 4.0: 0.05}
+    mixture, model = standard_heaps(), learned(noise, matching)
+    bounds = {0.3: 0.3, 1.0: 0.18, 4.0: 0.06}
     found = {sigma: wrong_by(model, mixture, sigma) for sigma in bounds}
     assert all(found[sigma] < bounds[sigma] for sigma in bounds), found
     fresh = trained(mixture, 0, noise=noise)
@@ -142,8 +149,8 @@ def gaussian() -> tuple[GaussianMixture, ScoreModel]:
 
 def test_the_score_of_a_gaussian_is_learned(gaussian: tuple[GaussianMixture, ScoreModel]) -> None:
     mixture, model = gaussian
-    for sigma in (0.1, 0.3, 1.0, 3.0):
-        assert wrong_by(model, mixture, sigma) < 0.1, sigma
+    for sigma, bound in ((0.1, 0.2), (0.3, 0.2), (1.0, 0.1), (3.0, 0.05)):
+        assert wrong_by(model, mixture, sigma) < bound, sigma
 
 
 def test_the_density_by_the_ode_is_the_gaussians(
@@ -184,17 +191,17 @@ def test_sampling_hits_the_weights_of_the_mixture(sampling: Sampling) -> None:
     assert (drawn.T.cov() - heaps.covariance).abs().max() < 0.12
 
 
-def test_samples_of_a_trained_model_lie_where_the_data_does() -> None:
-    heaps = standard_heaps()
-    model = trained(heaps, 250)
-    ways = {"predictor-corrector": (60, 0.16, 1), "annealed-langevin": (60, 0.35, 5)}
-    for name, (steps, snr, langevin) in ways.items():
-        model.sampling = Sampling(name, steps, snr, langevin)  # type: ignore[arg-type]
-        drawn = model.sample(range(600)).double()
-        assert (heaps.shares(drawn) - heaps.weights).abs().max() < 0.1
-        assert (
-            float(heaps.log_prob(drawn).mean()) > float(heaps.log_prob(heaps.draw(600)).mean()) - 1
-        )
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling("predictor-corrector", 60, 0.16, 1), Sampling("annealed-langevin", 60, 0.35, 5)],
+)
+def test_samples_of_a_trained_model_lie_where_the_data_does(sampling: Sampling) -> None:
+    heaps, model = standard_heaps(), copy.copy(learned("ve", "denoising"))
+    model.sampling = sampling
+    drawn = model.sample(range(600)).double()
+    assert (heaps.shares(drawn) - heaps.weights).abs().max() < 0.1
+    usual = float(heaps.log_prob(heaps.draw(600)).mean())
+    assert float(heaps.log_prob(drawn).mean()) > usual - 1
 
 
 def test_the_score_is_per_unit_of_the_data() -> None:
@@ -248,6 +255,9 @@ def test_defaults_follow_the_sampler(tmp_path: Path) -> None:
     assert model_of(sampler="ode") == Sampling("ode", 18)
     assert model_of(noise="geometric", levels=30).steps == 30  # the levels it was trained at
     assert model_of(noise="geometric", sampler="ode").steps == 18
+    pictures = open_data("digits").spec
+    on_pictures = parse_settings(ScoreSettings, {}, "score").resolved(pictures)
+    assert build_model(pictures, on_pictures).sampling == Sampling("ode", 18)
     assert model_of(corrector_steps=0) == replace(model_of(), snr=0.0, langevin_steps=0)
 
 
@@ -274,5 +284,4 @@ def test_the_likelihood_of_two_moons_is_the_truth(noise: str, tmp_path: Path) ->
     assert test.log_density is not None
     found = run.model().log_prob(x, samples=128).double().numpy()
     difference = found - test.log_density(x.numpy())
-    print(noise, difference.mean(), np.abs(difference).mean())
-    assert abs(float(difference.mean())) <= 0.05, difference.mean()
+    assert abs(float(difference.mean())) <= 0.05 and float(np.abs(difference).mean()) <= 0.3
