@@ -162,6 +162,14 @@ def test_the_density_by_the_ode_is_the_gaussians(
     assert abs(float(found.mean())) < 0.05 and float(found.abs().mean()) < 0.15
 
 
+def test_the_ode_encodes_to_noise_and_back(gaussian: tuple[GaussianMixture, ScoreModel]) -> None:
+    mixture, model = gaussian
+    x = mixture.draw(500, seed=6).float()
+    z = model.encode(x, steps=48)
+    assert float(z.std()) == pytest.approx(1, abs=0.1)
+    assert float((model.decode(z, steps=48) - x).abs().mean()) < 0.02
+
+
 class Exact(ScoreModel):
     """With the true denoiser of the heaps in place of a network."""
 
