@@ -283,13 +283,14 @@ def test_slices_are_not_matched_in_bfloat16_unless_asked() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", ["ve", "vp", "sub-vp"])
 def test_the_likelihood_of_two_moons_is_the_truth(noise: str, tmp_path: Path) -> None:
-    """Mean difference of at most 0.05 nats after three minutes."""
+    """Mean difference of at most 0.05 nats, after a minute on a core with nothing else to do."""
+    chosen = {"noise": noise, "batch_size": 512}
     run: Run = fit(
-        "two-moons", model="score", minutes=3, out=tmp_path, quiet=True, settings={"noise": noise}
+        "two-moons", model="score", examples=1_500_000, out=tmp_path, quiet=True, settings=chosen
     )
-    test = open_data("two-moons", split="test", options=run.options)
-    x = test.batch(range(500)).x
+    test = run.data("test")
     assert test.log_density is not None
-    found = run.model().log_prob(x, samples=128).double().numpy()
+    x = test.batch(range(1000)).x
+    found = run.model().log_prob(x, samples=128).double().numpy()  # type: ignore[operator]
     difference = found - test.log_density(x.numpy())
-    assert abs(float(difference.mean())) <= 0.05 and float(np.abs(difference).mean()) <= 0.3
+    assert abs(float(difference.mean())) <= 0.05 and float(np.abs(difference).mean()) <= 0.2

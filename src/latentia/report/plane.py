@@ -108,7 +108,7 @@ def score(subject: Subject) -> Section | None:
     alt = f"Arrows over the plane at {len(fields)} noise levels: {', '.join(fields)}."
     caption = (
         "Where the log-density of the data with noise rises, and how fast: the score, on "
-        f"{ARROWS} × {ARROWS} places, one scale in each panel with the longest tenth cut. Behind "
+        f"{ARROWS} × {ARROWS} places, one scale in each panel, the longer half cut short. Behind "
         f"it {len(real):,} test points without noise. The noise is in deviations of each feature."
     )
     html = arrows(real, fields, low, high, alt=alt)
