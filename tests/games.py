@@ -62,6 +62,13 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     ("consistency", "image"): {"width": (8, 16), "depth": (2, 1), "heights": 6},
     ("consistency", "vector"): {"width": (16,), "depth": (2,), "heights": 6},
     ("rbm", "image"): {"latent": 6, "sweeps": 2, "steps": 10},
+    ("score", "image"): {
+        "width": (8, 16),
+        "depth": (2, 1),
+        "sampler": "predictor-corrector",
+        "steps": 4,
+    },
+    ("score", "vector"): {"width": (16,), "depth": (2,), "steps": 4},
     ("cyclegan", "image"): {
         "domains": ("0", "1"),
         "width": 8,

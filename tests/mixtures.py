@@ -42,9 +42,17 @@ class GaussianMixture:
         clean = self.means + torch.einsum("bke,kde->bkd", variances / noisy * offsets, axes)
         return (logs.softmax(1)[..., None] * clean).sum(1)
 
-    def score(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Gradient of the log-density with noise, `(B, d)`."""
-        return (self.denoise(x, sigma) - x) / sigma.view(-1, 1) ** 2
+    def score(self, x: Tensor, sigma: Tensor | float = 0.0) -> Tensor:
+        """Gradient of the log-density with noise, `(B, d)`, sigma `(B,)` or a number."""
+        offsets, noisy, logs = self._parts(x, torch.as_tensor(sigma, dtype=x.dtype))
+        pull = torch.einsum("bke,kde->bkd", -offsets / noisy, self._axes[1])
+        return (logs.softmax(1)[..., None] * pull).sum(1)
+
+    def widened(self, deviations: Tensor) -> GaussianMixture:
+        """With independent noise of `deviations (d,)` added."""
+        return GaussianMixture(
+            self.weights, self.means, self.covariances + torch.diag(deviations.double() ** 2)
+        )
 
     def shares(self, x: Tensor) -> Tensor:
         """`(K,)`, how many of the points are of each component."""

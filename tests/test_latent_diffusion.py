@@ -33,7 +33,7 @@ def test_codes_are_small_of_unit_deviation_and_keep_the_picture(run: Path) -> No
     model, x = load(run), open_data("digits", split="test").batch(range(180)).x
     code = model.coder.encode(x)
     assert code.shape == (180, 2, 4, 4) and model.latent_dim == 32 < 64
-    assert abs(float(code.mean())) < 0.15 and float(code.std()) == pytest.approx(1, abs=0.15)
+    assert abs(float(code.mean())) < 0.15 and float(code.std()) == pytest.approx(1, abs=0.25)
     error = (model.reconstruct(x) - x).square().mean()
     assert float(error) < 0.15 * float((x - x.mean(0)).square().mean())
 

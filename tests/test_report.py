@@ -24,6 +24,7 @@ SETTINGS: dict[tuple[str, str], dict[str, object]] = {
     ("diffusion", "digits"): {"width": (8, 16), "depth": (1, 1), "steps": 3, "batch_size": 32},
     ("vae", "two-moons:300"): {"latent": 2, "width": 16, "depth": 1, "batch_size": 32},
     ("diffusion", "two-moons:300"): {"width": (16,), "depth": (2,), "steps": 3, "batch_size": 32},
+    ("score", "two-moons:300"): {"width": (16,), "depth": (2,), "steps": 3, "batch_size": 32},
 }
 ALWAYS = {"what", "metrics", "losses", "again"}
 SECTIONS = {
@@ -52,6 +53,7 @@ SECTIONS = {
     },
     ("vae", "two-moons:300"): {"samples", "density", "latent", "memorisation"},
     ("diffusion", "two-moons:300"): {"samples", "density", "latent", "memorisation"},
+    ("score", "two-moons:300"): {"samples", "density", "score", "latent", "memorisation"},
 }
 VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect", "image"}
 

@@ -115,11 +115,14 @@ OTHER: dict[str, Any] = {
     "nearness": 5.0,
     "adversarial": 3.0,
 }
-DENOISERS = ("diffusion", "consistency", "latent-diffusion")
+DENOISERS = ("diffusion", "consistency", "latent-diffusion", "score")
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     **{(family, "width"): (24, 16) for family in DENOISERS},
     **{(family, "depth"): (1, 2) for family in DENOISERS},
     **{(family, "levels"): "cosine" for family in DENOISERS},
+    ("score", "levels"): 6,
+    ("score", "noise"): "sub-vp",
+    ("score", "sampler"): "ode",
     ("pix2pix", "network"): "pix2pix",
     ("style-gan", "widest"): 4,
     ("gan", "augment"): "adaptive",
@@ -142,6 +145,8 @@ OTHER |= {
     "patches": 3,
     "jitter": 2,
 }
+OTHER |= {"matching": "sliced", "beta_min": 1.0, "beta_max": 10.0}
+OTHER |= {"snr": 0.3, "corrector_steps": 2}
 OTHER |= {"span": 3, "hidden": 0.1, "tempo": 0.5, "channels_in_time": 24}
 OTHER_BY_FAMILY |= {("voice-cyclegan", "critic_layers"): 1}
 OTHER |= {"chains": "data", "sweeps": 3}
@@ -188,6 +193,8 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     **{("debiasing-vae", key): {"examples": 1700} for key in ("resample", "alpha", "effective")},
     ("debiasing-vae", "combine"): {"examples": 1700},
     ("debiasing-vae", "bins"): {"examples": 1700, "combine": "product"},
+    ("score", "levels"): {"noise": "geometric", "steps": 4},
+    **{("score", key): {"noise": "vp"} for key in ("beta_min", "beta_max")},
     **{("pix2pix", key): {"size": 16} for key in ("critic_layers", "scales")},  # larger patches
 }
 """What settings need to act, another setting or a second epoch: both runs compared get it."""

@@ -122,6 +122,16 @@ class HasEnergy(Protocol):
 
 
 @runtime_checkable
+class HasScore(Protocol):
+    """Knows the gradient of the log-density of its data with noise."""
+
+    def score(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """`(B, …) -> (B, …)`, nats per unit of x; σ > 0 of images in their own units, of vectors
+        as a multiple of each feature's deviation."""
+        ...
+
+
+@runtime_checkable
 class Translates(Protocol):
     """Carries pictures of any size from one domain to another."""
 
@@ -202,6 +212,7 @@ _NAMES: dict[str, type] = {
     "elbo": HasElbo,
     "log_prob": HasLogProb,
     "energy": HasEnergy,
+    "score": HasScore,
     "translate": Translates,
     "predict_proba": Classifies,
 }

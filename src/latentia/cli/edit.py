@@ -152,7 +152,7 @@ def _opened(
     """The run, its model, and the pictures where that is."""
     from latentia.cli.output import named_examples
     from latentia.explore.editing import TakesNoiseOff
-    from latentia.maths.chunks import device_of
+    from latentia.training.device import resolve_device
 
     found, model = opened(folder, device)
     if not isinstance(model, TakesNoiseOff) or found.spec.kind != "image":
@@ -161,7 +161,7 @@ def _opened(
             "pictures (`latentia fit … --model diffusion`)."
         )
     _, x = named_examples(found, pictures, split, n)
-    return found, model, x.to(device_of(model))
+    return found, model, x.to(resolve_device(device))
 
 
 def _asked(run: Run, model: Any, label: str | None) -> Tensor | None:

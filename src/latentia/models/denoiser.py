@@ -28,6 +28,7 @@ from latentia.seeds import mixed_seed
 GUIDE_MEMORY = 8.0  # exponent of the guide's average over its short training
 DENSITY_STEPS = 64  # densities need finer steps than samples
 EXACT_DIMENSIONS = 64  # up to here the exact divergence costs less than a good estimate
+ODE_STEPS = 18  # of encode and decode, where samples follow no ODE
 CHUNK = 256  # rows denoised at once
 
 Guide = Literal["early", "classless"]
@@ -70,12 +71,14 @@ class Sampling:
         """The sampler where it follows the ODE, Heun's method where it draws noise on the way."""
         return sampler("heun") if self.method.stochastic else self.method
 
-    def calls(self, steps: int | None = None) -> float:
-        """About how often the network is called for a sample, guide included."""
-        levels = self.sigmas(steps)[:-1]
+    def path_sigmas(self, steps: int | None = None) -> Tensor:
+        """The levels at which `path` goes from noise to data."""
+        return self.sigmas(steps or (ODE_STEPS if self.method.stochastic else self.steps))
+
+    def guided_share(self, levels: Tensor) -> float:
+        """The share of these levels at which the guide is asked as well."""
         inside = (levels >= self.guided_from) & (levels <= self.guided_to)
-        guided = float(inside.double().mean()) if self.guidance != 1 else 0.0
-        return self.method.evaluations(len(levels)) * (1 + guided)
+        return float(inside.double().mean()) if self.guidance != 1 else 0.0
 
     def sigmas_from(self, strength: float, steps: int | None = None) -> Tensor:
         """The lower part of the levels, falling to 0; with strength 0 the 0 alone."""
@@ -200,7 +203,15 @@ class Denoiser(nn.Module):
         z = seeded_noise(some, (self.latent_dim,), device)
         noise = SeededSteps(some, self.shape, device)
         asked = None if weights is None else weights[rows.start : rows.stop]
-        return self._generate(z, asked, steps, self.sampling.method, noise)
+        return self._generate(z, asked, self.levels(steps), self.method(), noise)
+
+    def levels(self, steps: int | None) -> Tensor:
+        """The noise levels of sampling in so many steps, falling to 0."""
+        return self.sampling.sigmas(steps)
+
+    def method(self) -> Sampler:
+        """The sampler, as this model uses it."""
+        return self.sampling.method
 
     def wanted(self, condition: Tensor | None, seeds: Seeds) -> Tensor | None:
         """Weights of the classes that samples are to be of; None where there are none."""
@@ -219,19 +230,20 @@ class Denoiser(nn.Module):
         self, z: Tensor, *, condition: Tensor | None = None, steps: int | None = None
     ) -> Tensor:
         """From noise z = x(σ_max) / σ_max, `(B, d)`, down the ODE to data `(B, …)`."""
-        return self._generate(z, self.asked(condition, len(z)), steps, self.sampling.path)
+        levels = self.sampling.path_sigmas(steps)
+        return self._generate(z, self.asked(condition, len(z)), levels, self.sampling.path)
 
     def _generate(
         self,
         z: Tensor,
         weights: Tensor | None,
-        steps: int | None,
+        levels: Tensor,
         method: Sampler,
         noise: Noise | None = None,
     ) -> Tensor:
         start = z.view(-1, *self.shape) * self.sampling.sigma_max
         with autocast(z.device, resolve_precision(self.sampling.precision, z.device)):
-            x = method(self.guided(weights), start, self.sampling.sigmas(steps), noise)
+            x = method(self.guided(weights), start, levels, noise)
         return self.outside(x)
 
     @torch.no_grad()
@@ -244,11 +256,16 @@ class Denoiser(nn.Module):
             self(x[:1], level[:1])
             start = time.perf_counter()
             self(x, level).sum().item()  # item waits for a GPU
-        return (time.perf_counter() - start) * self.sampling.calls(steps) * math.ceil(n / rows)
+        return (time.perf_counter() - start) * self.calls(steps) * math.ceil(n / rows)
+
+    def calls(self, steps: int | None = None) -> float:
+        """About how often the network is called for a sample, guide included."""
+        levels = self.levels(steps)[:-1]
+        return self.method().evaluations(len(levels)) * (1 + self.sampling.guided_share(levels))
 
     def encode(self, x: Tensor, *, steps: int | None = None) -> Tensor:
         """Up the ODE to the noise z that decodes to x, `(B, …) -> (B, d)`."""
-        upwards = self.sampling.sigmas(steps)[:-1].flip(0)  # without σ = 0, where it is singular
+        upwards = self.sampling.path_sigmas(steps)[:-1].flip(0)  # not to 0, where it is singular
         noisy = probability_flow(self.guided(), self.standardise(x), upwards)
         return noisy.flatten(1) / self.sampling.sigma_max
 

@@ -135,6 +135,15 @@ FAMILIES: dict[str, Family] = {
             module="latentia.recipes.rbm",
         ),
         Family(
+            name="score",
+            title="Score-based model: NCSN and the VE, VP and sub-VP SDEs",
+            paper="Song & Ermon 2019; Song et al. 2019, 2021; Vincent 2011",
+            players=("score",),
+            abilities=("sample", "encode", "decode", "log_prob", "score"),
+            kinds=_BOTH,
+            module="latentia.recipes.score",
+        ),
+        Family(
             name="pix2pix",
             title="Translation learnt from pairs: one side of a picture from the other",
             paper="Isola et al. 2017",

@@ -241,7 +241,7 @@ def two_clouds(
         axis.scatter(
             points[:, 0], points[:, 1], s=5, color=colour, alpha=0.5, lw=0, rasterized=True
         )
-        _plane(axis, f"{title} (n = {len(points):,})", low - room, high + room)
+        frame(axis, f"{title} (n = {len(points):,})", low - room, high + room)
         axis.set_xlabel(axes_names[0])
         axis.set_ylabel(axes_names[1])
     return svg(figure, alt)
@@ -263,7 +263,7 @@ def heat(
             extent=(low[0], high[0], low[1], high[1]),
             aspect="equal",
         )
-        _plane(axis, name, low, high)
+        frame(axis, name, low, high)
         axis.set_xlabel("x")
         axis.set_ylabel("y")
         axis.grid(visible=False)
@@ -272,7 +272,8 @@ def heat(
     return svg(figure, alt)
 
 
-def _plane(axis: Axes, title: str, low: np.ndarray, high: np.ndarray) -> None:
+def frame(axis: Axes, title: str, low: np.ndarray, high: np.ndarray) -> None:
+    """Title, limits and, unless one side is much longer, one scale for both axes."""
     axis.set_title(title)
     axis.set_xlim(low[0], high[0])
     axis.set_ylim(low[1], high[1])

@@ -6,14 +6,19 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from latentia.abilities import Decodes, Encodes, HasElbo, HasLogProb, Samples
+from latentia.abilities import Decodes, Encodes, HasElbo, HasLogProb, HasScore, Samples
 from latentia.explore.latent import reconstruct
+from latentia.explore.score_field import places, score_field
 from latentia.maths.chunks import in_chunks
 from latentia.report.draw import heat, two_clouds
+from latentia.report.draw_field import arrows
 from latentia.report.page import Figure, Section
 from latentia.report.subject import Subject, affordable
 
 MOST_POINTS = 2000
+SCORE_LEVELS = (0.1, 0.5)
+"""Noise that the score is shown at: where it tells parts apart, and where only the whole."""
+ARROWS = 22  # along each side
 
 
 def clouds(subject: Subject) -> Section | None:
@@ -59,8 +64,7 @@ def density(subject: Subject) -> Section | None:
     if not isinstance(model, HasLogProb) or subject.spec.dims != 2:
         return None
     real = subject.test_rows(MOST_POINTS).numpy()
-    low, high = real.min(0), real.max(0)
-    low, high = low - 0.15 * (high - low), high + 0.15 * (high - low)
+    low, high = _around(real)
     effort = 200 if isinstance(model, HasElbo) else None
     probe = torch.from_numpy(real).float()
     points = affordable(
@@ -71,7 +75,7 @@ def density(subject: Subject) -> Section | None:
         probe=256,
     )
     side = int(points**0.5)
-    grid = _grid(low, high, side)
+    grid = places(low, high, side)
     mine = in_chunks(
         lambda c: model.log_prob(c, samples=effort), torch.from_numpy(grid).float(), size=1600
     )
@@ -91,7 +95,27 @@ def density(subject: Subject) -> Section | None:
     )
 
 
-def _grid(low: np.ndarray, high: np.ndarray, side: int) -> np.ndarray:
-    """`(side², 2)`, row by row from low y to high y."""
-    x, y = (np.linspace(low[i], high[i], side) for i in (0, 1))
-    return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2).astype(np.float32)
+def score(subject: Subject) -> Section | None:
+    """Where the model's log-density rises over the plane, at a few noise levels."""
+    if not isinstance(subject.model, HasScore) or subject.spec.dims != 2:
+        return None
+    real = subject.test_rows(MOST_POINTS).numpy()
+    low, high = _around(real)
+    fields = {
+        f"noise of {level:g} deviations": score_field(subject.model, low, high, level, ARROWS)
+        for level in SCORE_LEVELS
+    }
+    alt = f"Arrows over the plane at {len(fields)} noise levels: {', '.join(fields)}."
+    caption = (
+        "Where the log-density of the data with noise rises, and how fast: the score, on "
+        f"{ARROWS} × {ARROWS} places, one scale in each panel, the longer half cut short. Behind "
+        f"it {len(real):,} test points without noise. The noise is in deviations of each feature."
+    )
+    html = arrows(real, fields, low, high, alt=alt)
+    return Section("score", "Score", figures=[Figure(html, alt, caption)])
+
+
+def _around(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of a rectangle that holds `(N, 2)` points with some room."""
+    low, high = points.min(0), points.max(0)
+    return low - 0.15 * (high - low), high + 0.15 * (high - low)

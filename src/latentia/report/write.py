@@ -33,6 +33,7 @@ SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     listening.listening,
     plane.clouds,
     plane.density,
+    plane.score,
     gallery.reconstructions,
     plane.returned,
     gallery.latent,
