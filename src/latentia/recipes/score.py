@@ -70,11 +70,15 @@ class ScoreSettings(CommonSettings):
     beta_min: float = Field(0.1, gt=0, description="rate of forgetting at the start (vp, sub-vp)")
     beta_max: float = Field(20.0, gt=0, description="rate of forgetting at the end (vp, sub-vp)")
     sampler: SamplerName | None = Field(None, description="how samples are drawn")
-    steps: int | None = Field(None, ge=2, description="noise levels that the sampler visits")
-    snr: float | None = Field(
-        None, gt=0, lt=1, description="signal-to-noise ratio of Langevin steps"
+    steps: int | None = Field(
+        None, ge=2, description="noise levels that are visited; none: 18 by the ODE, else 100"
     )
-    corrector_steps: int | None = Field(None, ge=0, description="Langevin steps at each level")
+    snr: float | None = Field(
+        None, gt=0, lt=1, description="signal-to-noise ratio of Langevin steps; none: by sampler"
+    )
+    corrector_steps: int | None = Field(
+        None, ge=0, description="Langevin steps a level; none: 1, of annealed-langevin 5"
+    )
 
     def by_data(self, spec: DataSpec) -> dict[str, Any]:
         """What also depends on the sampler."""
