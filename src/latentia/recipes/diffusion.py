@@ -37,8 +37,8 @@ LEVELS_OF: dict[Prediction, Levels] = {
 """The levels that each way of training came with."""
 
 
-class DenoiserSettings(CommonSettings):
-    """Settings of every family whose network takes noise off."""
+class NetworkSettings(CommonSettings):
+    """Settings of every family whose network is shown noise and a level of it."""
 
     BY_KIND = {  # noqa: RUF012
         "image": {"batch_size": 64, "width": (64, 128), "depth": (4, 6), "guidance": 2.5},
@@ -53,6 +53,18 @@ class DenoiserSettings(CommonSettings):
     attention: bool = Field(False, description="self-attention at the coarsest level (images)")
     warmup: float = Field(0.05, ge=0, le=0.5, description="budget share of learning-rate rise")
     lr: float = Field(2e-3, gt=0, description="peak learning rate")
+    sigma_min: float = Field(0.02, gt=0, description="lowest noise level")
+    sigma_max: float = Field(40.0, gt=0, description="highest noise level")
+
+    def by_data(self, spec: DataSpec) -> dict[str, Any]:
+        """Of this kind of data, what the family has of it."""
+        fields = type(self).model_fields
+        return {key: value for key, value in super().by_data(spec).items() if key in fields}
+
+
+class DenoiserSettings(NetworkSettings):
+    """Settings of every family that samples with a denoiser, of classes where there are any."""
+
     predict: Prediction = Field(
         "edm",
         description="what the network says: noise and data mixed by the level (edm), the noise "
@@ -64,14 +76,7 @@ class DenoiserSettings(CommonSettings):
     forget: float = Field(
         0.1, ge=0, le=1, description="share of examples shown without their class (conditional)"
     )
-    sigma_min: float = Field(0.02, gt=0, description="lowest noise level sampled")
-    sigma_max: float = Field(40.0, gt=0, description="highest noise level sampled")
     steps: int = Field(18, ge=1, description="default sampler steps")
-
-    def by_data(self, spec: DataSpec) -> dict[str, Any]:
-        """Of this kind of data, what the family has of it."""
-        fields = type(self).model_fields
-        return {key: value for key, value in super().by_data(spec).items() if key in fields}
 
 
 class DiffusionSettings(DenoiserSettings):
@@ -134,7 +139,7 @@ def build_denoiser(
     """A denoiser of these networks that is sampled so."""
     image = spec.kind == "image"
     parts = (
-        build_net(spec, settings),
+        build_net(spec, settings, len(spec.classes) if settings.conditional else 0),
         spec.shape,
         Standardise((spec.pixel_mean,), (1.0,)) if image else Standardise(spec.center, spec.scale),
         _deviation(spec),
@@ -177,10 +182,9 @@ def refuse_forgetting(spec: DataSpec, settings: DenoiserSettings) -> None:
     refuse_idle(settings, {"forget": (settings.conditional, "conditional=true")})
 
 
-def build_net(spec: DataSpec, settings: DenoiserSettings) -> nn.Module:
-    """The raw network F(x, noise), with classes where settings say so."""
+def build_net(spec: DataSpec, settings: NetworkSettings, classes: int = 0) -> nn.Module:
+    """The raw network F(x, noise), which can be asked for so many classes."""
     width, depth = settings.known("width"), settings.known("depth")
-    classes = len(spec.classes) if settings.conditional else 0
     if spec.kind == "vector":
         if len(width) != 1 or len(depth) != 1:
             raise UserError("Vectors have one level: give one number for width and one for depth.")

@@ -21,12 +21,9 @@ from latentia.models.denoiser import ODE_STEPS, Sampling
 from latentia.models.score import Langevin, SamplerName, ScoreModel
 from latentia.nn.standardise import Standardise
 from latentia.objectives.score_matching import Matching, ScoreMatching
-from latentia.recipes.base import CommonSettings, Recipe, refuse_idle
-from latentia.recipes.diffusion import DiffusionSettings, build_net
+from latentia.recipes.base import Recipe, refuse_idle
+from latentia.recipes.diffusion import NetworkSettings, build_net
 from latentia.training.trainer import Course
-
-NETWORK = ("width", "depth", "patch", "attention")
-"""Settings that the network shares with `diffusion`."""
 
 USUAL: dict[str, SamplerName] = {"image": "ode", "vector": "predictor-corrector"}
 """By kind of data. Pictures are dear: the ODE takes 35 evaluations, where the others take hundreds
@@ -41,31 +38,19 @@ BY_SAMPLER: dict[str, dict[str, Any]] = {
 }
 
 
-class ScoreSettings(CommonSettings):
+class ScoreSettings(NetworkSettings):
     """Settings of the family `score`."""
 
     BY_KIND = {  # noqa: RUF012
-        kind: {"sampler": USUAL[kind]}
-        | {key: chosen[key] for key in ("batch_size", "width", "depth")}
-        for kind, chosen in DiffusionSettings.BY_KIND.items()
+        kind: {**chosen, "sampler": USUAL[kind]} for kind, chosen in NetworkSettings.BY_KIND.items()
     }
 
-    width: tuple[int, ...] | None = Field(
-        None, description="channels by level, fine to coarse, or hidden units"
-    )
-    depth: tuple[int, ...] | None = Field(None, description="residual blocks by level, or in all")
-    patch: int = Field(0, ge=0, description="side of pixel tiles folded into channels; 0: by size")
-    attention: bool = Field(False, description="self-attention at the coarsest level (images)")
-    warmup: float = Field(0.05, ge=0, le=0.5, description="budget share of learning-rate rise")
-    lr: float = Field(2e-3, gt=0, description="peak learning rate")
     noise: Literal["geometric", "ve", "vp", "sub-vp"] = Field(
         "ve", description="how data become noise; geometric: in a number of levels (NCSN)"
     )
     matching: Matching = Field(
         "denoising", description="how the score is learned; sliced needs no noise that is known"
     )
-    sigma_min: float = Field(0.02, gt=0, description="lowest noise level")
-    sigma_max: float = Field(40.0, gt=0, description="highest noise level (geometric, ve)")
     levels: int = Field(100, ge=2, description="noise levels (geometric)")
     beta_min: float = Field(0.1, gt=0, description="rate of forgetting at the start (vp, sub-vp)")
     beta_max: float = Field(20.0, gt=0, description="rate of forgetting at the end (vp, sub-vp)")
@@ -102,10 +87,9 @@ def build_model(spec: DataSpec, settings: ScoreSettings) -> ScoreModel:
     """A score network for this data."""
     _check(settings)
     image, sde = spec.kind == "image", build_sde(settings)
-    network = {key: getattr(settings, key) for key in NETWORK}
     name, steps = settings.known("sampler"), settings.known("steps")
     return ScoreModel(
-        build_net(spec, DiffusionSettings(**network)),
+        build_net(spec, settings),
         spec.shape,
         Standardise((spec.pixel_mean,), (1.0,)) if image else Standardise(spec.center, spec.scale),
         spec.pixel_std if image else 1.0,
