@@ -51,8 +51,8 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
     ("latent-diffusion", "image"): {
-        "width": (8,),
-        "depth": (2,),
+        "width": (8, 16),
+        "depth": (2, 1),
         "steps": 4,
         "coder_width": 8,
         "coder_depth": 1,
