@@ -50,6 +50,14 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     },
     ("diffusion", "image"): {"width": (8, 16), "depth": (2, 1), "steps": 4},
     ("diffusion", "vector"): {"width": (16,), "depth": (2,), "steps": 4, "guidance": 2.0},
+    ("energy", "image"): {
+        "width": (8, 16),
+        "depth": (0, 1),
+        "chain_steps": 3,
+        "buffer": 32,
+        "refresh": 0.3,
+    },
+    ("energy", "vector"): {"width": (16,), "depth": (2,), "chain_steps": 3, "buffer": 32},
     ("cyclegan", "image"): {
         "domains": ("0", "1"),
         "width": 8,
