@@ -53,6 +53,7 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
     ("energy", "image"): {
         "width": (8, 16),
         "depth": (0, 1),
+        "chains": "persistent",
         "chain_steps": 3,
         "buffer": 32,
         "refresh": 0.3,

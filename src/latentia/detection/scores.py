@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.abilities import Decodes, Encodes, HasElbo
+from latentia.abilities import Decodes, Encodes, HasElbo, HasEnergy
 from latentia.data.pictures import to_image, to_pixels
 from latentia.data.spec import Dataset
 from latentia.detection.denoising import denoising_error
@@ -109,6 +109,12 @@ def negative_elbo(model: Any, x: Tensor, *, draws: int = ELBO_DRAWS, seed: int =
         drawn = model.draw(seen, noise.expand(len(x), -1))
         found.append(_rows(model.kl(drawn).sum(1) - model.fit_of(x, drawn.parameters)))
     return np.mean(found, axis=0)
+
+
+@torch.no_grad()
+def energies(model: HasEnergy, x: Tensor) -> Rows:
+    """The model's energy, `(B, …) -> (B,)`, nats up to log Z: −log p(x) but for a constant."""
+    return _rows(model.energy(x))
 
 
 def likelihood_ratio(nll: Rows, reference: Rows) -> Rows:
@@ -248,6 +254,10 @@ def _fit_gradient(model: Any, train: Dataset, how: Fitting) -> Measure:
     return lambda seen: gradient_norm(seen.model, seen.x)
 
 
+def _fit_energy(model: Any, train: Dataset, how: Fitting) -> Measure:
+    return lambda seen: energies(seen.model, seen.x)
+
+
 def _fit_denoising(model: Any, train: Dataset, how: Fitting) -> Measure:
     return lambda seen: denoising_error(seen.model, seen.x, seed=seen.seed)
 
@@ -303,6 +313,13 @@ SCORES: dict[str, Score] = {
             _fit_gradient,
         ),
         Score(
+            "energy",
+            (HasEnergy,),
+            "the model gives it a higher energy than its own samples: it would hardly come up "
+            "with it",
+            _fit_energy,
+        ),
+        Score(
             "denoising",
             (Denoiser,),
             "the model, asked to take noise off it, makes something else of it",
@@ -331,7 +348,14 @@ SCORES: dict[str, Score] = {
 """Scores of a model by name."""
 
 
-PICTURE_SCORES = ("likelihood_ratio", "latent_distance", "denoising", "views", "surroundings")
+PICTURE_SCORES = (
+    "likelihood_ratio",
+    "latent_distance",
+    "energy",
+    "denoising",
+    "views",
+    "surroundings",
+)
 """What pictures are judged by unless scores are named.
 
 Reconstruction, −ELBO, typicality and gradient norm grow with how busy a picture is, and call a

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from latentia.abilities import Seeds, refuse_condition
 from latentia.maths.chunks import device_of, stacked
+from latentia.maths.noise_pictures import noise_pictures
 from latentia.maths.randomness import Streams
 from latentia.nn.conditioning import asked_weights
 from latentia.nn.standardise import Standardise
@@ -73,10 +74,11 @@ class EnergyModel(nn.Module):
         """
         return self(self.standardise(x))
 
-    def start(self, noise: Tensor) -> Tensor:
-        """Where chains start, from standard normal noise `(B, …)`: uniform grey, or the Gaussian
-        that vectors are tilted from."""
-        return 2 * torch.special.ndtr(noise) - 1 if self.is_image else REFERENCE * noise
+    def start(self, draw: Draw) -> Tensor:
+        """Where chains start, by two draws of noise like a batch: pictures of noise at every
+        scale, or the Gaussian that vectors are tilted from. `(B, …)`."""
+        noise, choice = draw(), draw().flatten(1)
+        return noise_pictures(noise, choice[:, :3]) if self.is_image else REFERENCE * noise
 
     def roam(self, x: Tensor, draw: Draw, steps: int, energy: Energy | None = None) -> Tensor:
         """Chains from x in standardised units, `(B, …)` to the same shape."""
@@ -96,7 +98,7 @@ class EnergyModel(nn.Module):
         noise = Streams(seeds, device)
         draw = _piece(noise, self.shape)
         with autocast(device, resolve_precision(self.precision, device)):
-            ends = self.roam(self.start(draw()), draw, steps or self.steps, energy)
+            ends = self.roam(self.start(draw), draw, steps or self.steps, energy)
         return self.standardise.inverse(ends)
 
 

@@ -27,8 +27,8 @@ class Roams(Protocol):
         """−E of x, `(B, …) -> (B, K)`: one number, or one for each class."""
         ...
 
-    def start(self, noise: Tensor) -> Tensor:
-        """Where chains start, from standard normal noise, `(B, …)` to the same shape."""
+    def start(self, draw: Draw) -> Tensor:
+        """Where chains start, `(B, …)`, from draws of as many rows of noise."""
         ...
 
     def roam(self, x: Tensor, draw: Draw, steps: int) -> Tensor:
@@ -67,7 +67,9 @@ class ReplayBuffer(nn.Module):
         places = torch.randperm(self.size, generator=now.generator, device=now.device)[:count]
         mine = places[now.rank * len(fresh) : (now.rank + 1) * len(fresh)]
         again = now.uniform(len(fresh)) < self.refresh
-        return torch.where(again.view(-1, *[1] * (fresh.ndim - 1)), fresh, self.states[mine]), places
+        return torch.where(
+            again.view(-1, *[1] * (fresh.ndim - 1)), fresh, self.states[mine]
+        ), places
 
     @torch.no_grad()
     def put(self, ends: Tensor, places: Tensor, now: Now) -> None:
@@ -134,10 +136,14 @@ class ContrastiveDivergence:
 
     def negatives(self, shape: Sequence[int], now: Now) -> Tensor:
         """Where this step's chains end, `(B, …)`, without gradient."""
-        starts, places = self.model.start(now.noise(*shape)), None
+
+        def draw() -> Tensor:
+            return now.noise(*shape)
+
+        starts, places = self.model.start(draw), None
         if self.replay is not None:
             starts, places = self.replay.take(starts, now)
-        ends = self.model.roam(starts, lambda: now.noise(*shape), self.steps)
+        ends = self.model.roam(starts, draw, self.steps)
         if self.replay is not None and places is not None:
             self.replay.put(ends, places, now)
         return ends

@@ -31,6 +31,7 @@ class EnergySettings(CommonSettings):
             "step": 10.0,
             "clip": 0.3,
             "data_noise": 0.02,
+            "chains": "short-run",
             "chain_steps": 20,
             "alpha": 0.1,
             "lr": 5e-4,
@@ -40,9 +41,10 @@ class EnergySettings(CommonSettings):
             "width": (128,),
             "depth": (3,),
             "noise": 0.1,
-            "step": None,
-            "clip": None,
+            "step": 0.0,
+            "clip": 0.0,
             "data_noise": 0.0,
+            "chains": "persistent",
             "chain_steps": 10,
             "alpha": 0.01,
             "lr": 1e-3,
@@ -59,8 +61,8 @@ class EnergySettings(CommonSettings):
     contrast_weight: float = Field(
         1.0, gt=0, description="weight of the density beside the cross-entropy (labels=joint)"
     )
-    chains: Literal["persistent", "short-run"] = Field(
-        "persistent",
+    chains: Literal["persistent", "short-run"] | None = Field(
+        None,
         description="go on from step to step, or always from noise, as many steps as samples take",
     )
     chain_steps: int | None = Field(None, ge=1, description="steps of a chain between two updates")
@@ -73,10 +75,10 @@ class EnergySettings(CommonSettings):
     )
     noise: float | None = Field(None, ge=0, description="noise of a chain's step")
     step: float | None = Field(
-        None, gt=0, description="length of a chain's step; none for vectors: temperature 1"
+        None, ge=0, description="length of a chain's step; 0: noise² / 2, which is temperature 1"
     )
     clip: float | None = Field(
-        None, gt=0, description="most that a value moves downhill in one step"
+        None, ge=0, description="most that a value moves downhill in one step; 0: no limit"
     )
     data_noise: float | None = Field(None, ge=0, description="noise on the data")
     alpha: float | None = Field(None, ge=0, description="weight of squared energies")
@@ -85,11 +87,12 @@ class EnergySettings(CommonSettings):
 
 
 def build_walk(spec: DataSpec, settings: EnergySettings) -> Walk:
-    """How chains move; at temperature 1 where no step is given."""
-    noise = settings.known("noise")
+    """How chains move; at temperature 1 where the step is left to the noise."""
+    noise, step = settings.known("noise"), settings.known("step")
+    if not (noise or step):
+        raise UserError("A chain with neither noise nor step stands still: give one of them.")
     bounds = (-1.0, 1.0) if spec.kind == "image" else None
-    step = noise**2 / 2 if settings.step is None else settings.step
-    return Walk(step, noise, settings.clip, bounds)
+    return Walk(step or noise**2 / 2, noise, settings.known("clip") or None, bounds)
 
 
 def build_net(spec: DataSpec, settings: EnergySettings, outputs: int) -> nn.Module:
