@@ -43,7 +43,7 @@ def batch_of(x: Tensor, labels: Tensor | None = None) -> Batch:
 class Parabola(nn.Module):
     """E(x) = k (x − m)² / 2, whose likelihood is known; its chains converge."""
 
-    walk = Walk.exact(0.3)
+    walk = Walk.exact(0.4)
 
     def __init__(self, k: float, m: float) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Parabola(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         return -0.5 * self.k * (x - self.m) ** 2
 
-    def start(self, draw: Draw) -> Tensor:
+    def start(self, draw: Draw, strange: float) -> Tensor:
         return draw()
 
     def roam(self, x: Tensor, draw: Draw, steps: int) -> Tensor:
@@ -77,7 +77,7 @@ class Two(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         return -self.places[x.long()]
 
-    def start(self, draw: Draw) -> Tensor:
+    def start(self, draw: Draw, strange: float) -> Tensor:
         return torch.ones_like(draw())
 
     def roam(self, x: Tensor, draw: Draw, steps: int) -> Tensor:
@@ -94,19 +94,20 @@ def test_the_contrast_is_the_likelihoods_gradient() -> None:
     x = torch.randn(40_000, 1, generator=torch.Generator().manual_seed(1)) * 0.8 - 0.3
     (_, terms), *_ = game(model).play(batch_of(x), now())
     found = torch.autograd.grad(torch.stack(list(terms.values())).sum(), [model.k, model.m])
-    # −log p = k (x − m)² / 2 − log(k) / 2 + constant
-    exact = (0.5 * (x - m).square().mean().item() - 0.5 / k, -k * (x.mean().item() - m))
+    # −log p = k (x − m)² / 2 + log Z, whose slope in k is half the mean square of the chains
+    spread = 1 / (k * (1 - model.walk.step * k / 2))  # of chains of this step
+    exact = (0.5 * (x - m).square().mean().item() - 0.5 * spread, -k * (x.mean().item() - m))
     assert found[0].item() == pytest.approx(exact[0], abs=0.01)
     assert found[1].item() == pytest.approx(exact[1], abs=0.03)
 
 
 def test_following_it_finds_the_density_of_the_data() -> None:
-    model = Parabola(1.0, 0.0)
-    objective = game(model, steps=30)
-    x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(2)) * 0.5 + 1.5
+    model = Parabola(2.5, 0.5)
+    objective = game(model, steps=15)
+    x = torch.randn(500, 1, generator=torch.Generator().manual_seed(2)) * 0.5 + 1.5
     optimizer = torch.optim.Adam(model.parameters(), 0.1)
-    for step in range(120):
-        optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / 120)
+    for step in range(200):
+        optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / 200)
         for _, terms in objective.play(batch_of(x), now(step)):
             optimizer.zero_grad()
             torch.stack(list(terms.values())).sum().backward()
@@ -114,7 +115,7 @@ def test_following_it_finds_the_density_of_the_data() -> None:
     k = model.k.item()
     reached = 1 / (k * (1 - model.walk.step * k / 2))  # by chains of this step at this k
     assert model.m.item() == pytest.approx(x.mean().item(), abs=0.05)
-    assert reached == pytest.approx(x.var().item(), rel=0.1)
+    assert reached == pytest.approx(x.var().item(), rel=0.12)
 
 
 def test_alpha_keeps_energies_within_its_bounds() -> None:
@@ -244,8 +245,8 @@ def test_chains_find_the_class_they_are_asked_for(digits: JointEnergyModel) -> N
     with torch.no_grad():
         found = digits.predict_proba(made)
     assert (found.argmax(1) == asked).float().mean() > 0.8
-    even = digits.sample(range(3), condition=torch.full((10,), 0.1))
-    torch.testing.assert_close(even, digits.sample(range(3)), atol=1e-4, rtol=0)
+    even = digits.sample(range(3), condition=torch.full((10,), 0.1), steps=5)
+    torch.testing.assert_close(even, digits.sample(range(3), steps=5), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -262,6 +263,7 @@ def test_chains_find_the_class_they_are_asked_for(digits: JointEnergyModel) -> N
         ("image", {"clip": 0.001}),
         ("image", {"data_noise": 0.1}),
         ("image", {"alpha": 0.5}),
+        ("image", {"strange": 0.0}),
         ("image", {"lr": 1e-4}),
         ("image", {"beta1": 0.5}),
         ("vector", {"depth": (3,)}),
@@ -324,6 +326,7 @@ def test_the_weight_of_the_contrast_acts(tmp_path: Path) -> None:
         ("vector", {"chains": "short-run"}, "buffer=32 would change nothing"),
         ("vector", {"contrast_weight": 2.0}, "for labels=joint"),
         ("vector", {"width": (8, 8)}, "one level"),
+        ("vector", {"strange": 0.5}, "strange=0.5 would change nothing"),
         ("vector", {"noise": 0.0}, "stands still"),
         ("image", {"width": (8,)}, "same number of levels"),
         ("image", {"width": (8, 8, 8, 8, 8), "depth": (0, 0, 0, 0, 0)}, "too many"),

@@ -74,11 +74,16 @@ class EnergyModel(nn.Module):
         """
         return self(self.standardise(x))
 
-    def start(self, draw: Draw) -> Tensor:
-        """Where chains start, by two draws of noise like a batch: pictures of noise at every
-        scale, or the Gaussian that vectors are tilted from. `(B, …)`."""
-        noise, choice = draw(), draw().flatten(1)
-        return noise_pictures(noise, choice[:, :3]) if self.is_image else REFERENCE * noise
+    def start(self, draw: Draw, strange: float = 0.0) -> Tensor:
+        """Where chains start, `(B, …)`, by two draws of noise like a batch.
+
+        Pictures of noise at every scale, uniformly grey but for a `strange` share of them; or the
+        Gaussian that vectors are tilted from.
+        """
+        noise = draw()
+        if not self.is_image:
+            return REFERENCE * noise
+        return noise_pictures(noise, draw().flatten(1)[:, :4], strange)
 
     def roam(self, x: Tensor, draw: Draw, steps: int, energy: Energy | None = None) -> Tensor:
         """Chains from x in standardised units, `(B, …)` to the same shape."""

@@ -27,8 +27,11 @@ class Roams(Protocol):
         """−E of x, `(B, …) -> (B, K)`: one number, or one for each class."""
         ...
 
-    def start(self, draw: Draw) -> Tensor:
-        """Where chains start, `(B, …)`, from draws of as many rows of noise."""
+    def start(self, draw: Draw, strange: float) -> Tensor:
+        """Where chains start, `(B, …)`, from draws of as many rows of noise.
+
+        A share of them is `strange`: such as no sample will start from.
+        """
         ...
 
     def roam(self, x: Tensor, draw: Draw, steps: int) -> Tensor:
@@ -91,6 +94,9 @@ class ContrastiveDivergence:
     is then least, wherever the chains end, at energies −1 / 2α and 1 / 2α. Data get the chains'
     own noise, since an example without it could be told from an end by that alone.
 
+    Chains that always start from the same kind of noise teach the energy nothing of what lies off
+    their way, where it then may be as low as at the data. So some start from strange pictures.
+
     With classes the cross-entropy of log p(y | x) comes beside it (Grathwohl et al. 2020, eq. 7).
 
     Args:
@@ -100,6 +106,7 @@ class ContrastiveDivergence:
         replay: past chains; None for short runs.
         alpha: α, per nat.
         data_noise: standard deviation of the noise on data, in standardised units.
+        strange: share of the chains that start where no sample will.
         labels: whether classes are learned beside the density.
         weight: of everything but the cross-entropy.
     """
@@ -112,11 +119,13 @@ class ContrastiveDivergence:
         replay: ReplayBuffer | None,
         alpha: float,
         data_noise: float,
+        strange: float = 0.0,
         labels: bool = False,
         weight: float = 1.0,
     ) -> None:
         self.model, self.steps, self.replay = model, steps, replay
-        self.alpha, self.data_noise, self.labels, self.weight = alpha, data_noise, labels, weight
+        self.alpha, self.data_noise, self.strange = alpha, data_noise, strange
+        self.labels, self.weight = labels, weight
         self.players = {"energy": player}
 
     def play(self, batch: Batch, now: Now) -> Iterator[tuple[str, Terms]]:
@@ -140,7 +149,7 @@ class ContrastiveDivergence:
         def draw() -> Tensor:
             return now.noise(*shape)
 
-        starts, places = self.model.start(draw), None
+        starts, places = self.model.start(draw, self.strange), None
         if self.replay is not None:
             starts, places = self.replay.take(starts, now)
         ends = self.model.roam(starts, draw, self.steps)

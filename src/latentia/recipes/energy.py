@@ -31,6 +31,7 @@ class EnergySettings(CommonSettings):
             "step": 10.0,
             "clip": 0.3,
             "data_noise": 0.02,
+            "strange": 0.5,
             "chains": "short-run",
             "chain_steps": 20,
             "alpha": 0.1,
@@ -44,6 +45,7 @@ class EnergySettings(CommonSettings):
             "step": 0.0,
             "clip": 0.0,
             "data_noise": 0.0,
+            "strange": 0.0,
             "chains": "persistent",
             "chain_steps": 10,
             "alpha": 0.01,
@@ -81,6 +83,13 @@ class EnergySettings(CommonSettings):
         None, ge=0, description="most that a value moves downhill in one step; 0: no limit"
     )
     data_noise: float | None = Field(None, ge=0, description="noise on the data")
+    strange: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="share of the training's chains that start from blobs of any contrast and "
+        "brightness instead of grey noise, so that outliers have a high energy (images)",
+    )
     alpha: float | None = Field(None, ge=0, description="weight of squared energies")
     lr: float | None = Field(None, gt=0, description="peak learning rate")
     beta1: float = Field(0.0, ge=0, lt=1, description="Adam's memory of gradients")
@@ -144,6 +153,8 @@ def _refuse_contradictions(spec: DataSpec, settings: EnergySettings) -> None:
             f"buffer={settings.buffer} holds fewer chains than a step takes: give at least "
             f"batch_size={settings.batch_size}, or chains=short-run."
         )
+    if spec.kind == "vector" and settings.strange:
+        raise UserError(f"strange={settings.strange} would change nothing here: it is for images.")
     acts = {
         "buffer": (persistent, "chains=persistent"),
         "refresh": (persistent, "chains=persistent"),
@@ -168,6 +179,7 @@ def build_objective(
         replay,
         settings.known("alpha"),
         settings.known("data_noise"),
+        settings.known("strange"),
         settings.labels == "joint",
         settings.contrast_weight,
     )
