@@ -183,7 +183,7 @@ class Plain:
 
     def play(self, batch: Batch, now: Now) -> Iterator[tuple[str, Terms]]:
         noisy = batch.x + self.noise * now.noise(*batch.x.shape)
-        logits = self.model.logits(self.model.walk.kept(noisy))
+        logits = self.model.logits(self.model.kept(noisy))
         yield "energy", {"labels": F.cross_entropy(logits, batch.labels)}
 
 

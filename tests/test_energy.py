@@ -52,6 +52,9 @@ class Parabola(nn.Module):
     def standardise(self, x: Tensor) -> Tensor:
         return x
 
+    def kept(self, x: Tensor) -> Tensor:
+        return x
+
     def logits(self, x: Tensor) -> Tensor:
         return -0.5 * self.k * (x - self.m) ** 2
 
@@ -65,13 +68,14 @@ class Parabola(nn.Module):
 class Two(nn.Module):
     """Energies of two places; data are at the one, chains end at the other."""
 
-    walk = Walk(1.0, 0.0)
-
     def __init__(self) -> None:
         super().__init__()
         self.places = nn.Parameter(torch.zeros(2))
 
     def standardise(self, x: Tensor) -> Tensor:
+        return x
+
+    def kept(self, x: Tensor) -> Tensor:
         return x
 
     def logits(self, x: Tensor) -> Tensor:

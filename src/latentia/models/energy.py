@@ -74,6 +74,10 @@ class EnergyModel(nn.Module):
         """
         return self(self.standardise(x))
 
+    def kept(self, x: Tensor) -> Tensor:
+        """States within the bounds of the chains, `(B, …)`."""
+        return self.walk.kept(x)
+
     def start(self, draw: Draw, strange: float = 0.0) -> Tensor:
         """Where chains start, `(B, …)`, by two draws of noise like a batch.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from latentia.game import Batch, Now, Player, Terms
 from latentia.objectives.pool import gathered
-from latentia.samplers.langevin import Draw, Walk
+
+Draw = Callable[[], Tensor]
+"""Standard normal noise like a batch, `(B, …)`; another at every call."""
 
 UNKNOWN = -1  # label of an example whose class is not known
 
@@ -19,9 +21,11 @@ UNKNOWN = -1  # label of an example whose class is not known
 class Roams(Protocol):
     """What the game needs of a model; everything in standardised units."""
 
-    walk: Walk
-
     def standardise(self, x: Tensor) -> Tensor: ...
+
+    def kept(self, x: Tensor) -> Tensor:
+        """States within the bounds of the chains."""
+        ...
 
     def logits(self, x: Tensor) -> Tensor:
         """−E of x, `(B, …) -> (B, K)`: one number, or one for each class."""
@@ -131,7 +135,7 @@ class ContrastiveDivergence:
     def play(self, batch: Batch, now: Now) -> Iterator[tuple[str, Terms]]:
         ends = self.negatives(batch.x.shape, now)
         noise = self.data_noise * now.noise(*batch.x.shape)
-        data = self.model.walk.kept(self.model.standardise(batch.x) + noise)
+        data = self.model.kept(self.model.standardise(batch.x) + noise)
         logits = self.model.logits(torch.cat([data, ends]))
         real, made = (-torch.logsumexp(logits, 1)).chunk(2)
         terms = {"contrast": self.weight * (real.mean() - made.mean())}
