@@ -104,6 +104,8 @@ OTHER: dict[str, Any] = {
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("diffusion", "width"): (24, 16),
     ("diffusion", "depth"): (1, 2),
+    ("energy", "width"): (24, 16),
+    ("energy", "depth"): (1, 2),
     ("pix2pix", "network"): "pix2pix",
     ("style-gan", "widest"): 4,
     ("gan", "augment"): "adaptive",
@@ -126,6 +128,19 @@ OTHER |= {
     "patches": 3,
     "jitter": 2,
 }
+OTHER |= {
+    "labels": "joint",
+    "contrast_weight": 3.0,
+    "chains": "short-run",
+    "chain_steps": 5,
+    "buffer": 48,
+    "refresh": 0.9,
+    "step": 1.0,
+    "clip": 1e-4,
+    "data_noise": 0.2,
+    "strange": 0.1,
+    "beta1": 0.5,
+}
 OTHER |= {"hidden": 0.1, "tempo": 0.5, "channels_in_time": 24}
 OTHER_BY_FAMILY |= {("voice-cyclegan", "critic_layers"): 1}
 OTHER_BY_FAMILY |= {("cyclegan", "network"): "resnet", ("cyclegan", "augment"): "adaptive"}
@@ -138,7 +153,7 @@ ELSEWHERE = {
 }
 REFUSED = {("voice-cyclegan", "channels")}  # recordings become pictures of one channel
 IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood"}
-IMAGES_ONLY |= {"patch", "attention", "network", "detail"}
+IMAGES_ONLY |= {"patch", "attention", "network", "detail", "strange"}
 IMAGES_ONLY |= {"augment", "augment_p", "augment_target"}
 GANS = ("gan", "progressive-gan")
 GAN_TOGETHER: dict[str, dict[str, Any]] = {
@@ -160,6 +175,8 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     **{("cyclegan", key): beside for key, beside in CYCLE_TOGETHER.items()},
     **{(family, key): beside for family in GANS for key, beside in GAN_TOGETHER.items()},
     ("voice-cyclegan", "critic_layers"): {"size": 24},
+    ("energy", "contrast_weight"): {"labels": "joint"},
+    ("energy", "chains"): {"buffer": 2048, "refresh": 0.05},
     ("vae", "detail"): {"layers": 2},
     ("vae", "components"): {"prior": "mixture"},
     ("vae", "draws"): {"objective": "iwae"},
@@ -202,7 +219,7 @@ def test_a_setting_changes_the_outcome(
     if setting in ELSEWHERE:
         pytest.skip(ELSEWHERE[setting])
     other = OTHER_BY_FAMILY.get((family, setting), OTHER[setting])
-    if family == "diffusion" and kind == "vector" and setting in ("width", "depth"):
+    if family in ("diffusion", "energy") and kind == "vector" and setting in ("width", "depth"):
         other = (other[0] + 8,)
     assert TINY[family, kind].get(setting) != other
     beside = TOGETHER.get((family, setting), {})
