@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentia.errors import UserError
+from latentia.maths.noise_pictures import noise_pictures
 from latentia.maths.randomness import Streams, seeded_noise
 from latentia.samplers.langevin import Walk, langevin, metropolis_langevin, slope
 
@@ -117,3 +118,16 @@ def test_chains_leave_the_weights_alone_and_walk_without_gradients() -> None:
     torch.testing.assert_close(down, net.weight.detach().expand(2, 3))
     torch.testing.assert_close(x, -2 * net.weight.detach().expand(2, 3))
     assert not values.requires_grad and not x.requires_grad and net.weight.grad is None
+
+
+def test_pictures_of_noise_are_grey_at_every_scale_but_for_strange_ones() -> None:
+    generator = torch.Generator().manual_seed(3)
+    noise = torch.randn(400, 1, 28, 28, generator=generator)
+    choice = torch.randn(400, 4, generator=generator)
+    grey, strange = noise_pictures(noise, choice), noise_pictures(noise, choice, 1.0)
+    assert grey.abs().max() <= 1 and strange.abs().max() <= 1
+    assert grey.var().item() == pytest.approx(1 / 3, abs=0.03)  # uniform in [-1, 1]
+    assert strange.mean((1, 2, 3)).std() > 2 * grey.mean((1, 2, 3)).std()
+    beside = (grey[..., 1:] * grey[..., :-1]).mean((1, 2, 3))
+    assert beside.min() < 0.05 and beside.max() > 0.2  # of pixels, and of blobs
+    torch.testing.assert_close(noise_pictures(noise[7:9], choice[7:9]), grey[7:9])

@@ -49,7 +49,7 @@ class EnergySettings(CommonSettings):
             "data_noise": 0.02,
             "strange": 0.5,
             "chains": "short-run",
-            "chain_steps": 16,
+            "chain_steps": 20,
             "alpha": 0.1,
             "lr": 5e-4,
         },
