@@ -69,6 +69,15 @@ TINY: dict[tuple[str, str], dict[str, object]] = {
         "steps": 4,
     },
     ("score", "vector"): {"width": (16,), "depth": (2,), "steps": 4},
+    ("energy", "image"): {
+        "width": (8, 16),
+        "depth": (0, 1),
+        "chains": "persistent",
+        "chain_steps": 3,
+        "buffer": 32,
+        "refresh": 0.3,
+    },
+    ("energy", "vector"): {"width": (16,), "depth": (2,), "chain_steps": 3, "buffer": 32},
     ("cyclegan", "image"): {
         "domains": ("0", "1"),
         "width": 8,

@@ -24,7 +24,7 @@ from latentia.maths.boltzmann import (
     log_partition,
     sum_softplus,
 )
-from latentia.maths.randomness import SeededCoins
+from latentia.maths.randomness import Streams
 from latentia.models.rbm import RBM
 from latentia.objectives.boltzmann import Chains, ContrastiveDivergence
 from latentia.recipes.rbm import RBMSettings, build_model, build_objective
@@ -105,17 +105,17 @@ def test_a_thousand_factors_do_not_overflow() -> None:
 def test_gibbs_sweeps_come_to_the_exact_probabilities() -> None:
     couplings = random_couplings(4, 3, 0.8, seed=3)
     exact = (-couplings.free_energy(every_state(4))).softmax(0)
-    coins = SeededCoins(range(4000))
+    coins = Streams(range(4000))
     v = torch.zeros(4000, 4).double()
     for _ in range(30):
-        v = couplings.sweep(v, coins(7))
+        v = couplings.sweep(v, coins.uniform(7))
     drawn = exact_draws(couplings, 4000, torch.Generator().manual_seed(0))
     turned = exact_draws(couplings.turned(), 4000, torch.Generator().manual_seed(1))
     for found in (v, drawn):
         assert chi_square(found, exact) < 35  # 15 degrees of freedom: a chance of 0.2 %
     other = (-couplings.turned().free_energy(every_state(3))).softmax(0)
     assert chi_square(turned, other) < 25
-    assert chi_square((coins(4) < 0.5).double(), exact) > 200
+    assert chi_square((coins.uniform(4) < 0.5).double(), exact) > 200
 
 
 def chi_square(v: Tensor, exact: Tensor) -> float:

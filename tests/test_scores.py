@@ -13,20 +13,22 @@ from latentia.data.open import open_data
 from latentia.data.spec import Dataset
 from latentia.detection.denoising import denoising_error
 from latentia.detection.gaussian import FittedGaussian
+from latentia.detection.measures import (
+    code_length,
+    latent_distance,
+    likelihood_ratio,
+    typicality,
+)
 from latentia.detection.scores import (
     SCORES,
     Fitting,
     Seen,
     chosen_scores,
-    code_length,
     default_scores,
     gradient_norm,
-    latent_distance,
-    likelihood_ratio,
     negative_elbo,
     reconstruction_error,
     seen_chunks,
-    typicality,
 )
 from latentia.detection.surroundings import (
     HOLE,

@@ -115,7 +115,7 @@ OTHER: dict[str, Any] = {
     "nearness": 5.0,
     "adversarial": 3.0,
 }
-DENOISERS = ("diffusion", "consistency", "latent-diffusion", "score")
+DENOISERS = ("diffusion", "consistency", "latent-diffusion", "score", "energy")
 OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     **{(family, "width"): (24, 16) for family in DENOISERS},
     **{(family, "depth"): (1, 2) for family in DENOISERS},
@@ -123,6 +123,7 @@ OTHER_BY_FAMILY: dict[tuple[str, str], Any] = {
     ("score", "levels"): 6,
     ("score", "noise"): "sub-vp",
     ("score", "sampler"): "ode",
+    ("energy", "chains"): "short-run",
     ("pix2pix", "network"): "pix2pix",
     ("style-gan", "widest"): 4,
     ("gan", "augment"): "adaptive",
@@ -148,6 +149,18 @@ OTHER |= {
 OTHER |= {"matching": "sliced", "beta_min": 1.0, "beta_max": 10.0}
 OTHER |= {"snr": 0.3, "corrector_steps": 2}
 OTHER |= {"span": 3, "hidden": 0.1, "tempo": 0.5, "channels_in_time": 24}
+OTHER |= {
+    "labels": "joint",
+    "contrast_weight": 3.0,
+    "chain_steps": 5,
+    "buffer": 48,
+    "refresh": 0.9,
+    "step": 1.0,
+    "clip": 1e-4,
+    "data_noise": 0.2,
+    "strange": 0.1,
+    "beta1": 0.5,
+}
 OTHER_BY_FAMILY |= {("voice-cyclegan", "critic_layers"): 1}
 OTHER |= {"chains": "data", "sweeps": 3}
 OTHER_BY_FAMILY |= {("rbm", "binarize"): "none"}
@@ -162,7 +175,7 @@ ELSEWHERE = {
 }
 REFUSED = {("voice-cyclegan", "channels")}  # recordings become pictures of one channel
 IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood"}
-IMAGES_ONLY |= {"patch", "attention", "network", "detail"}
+IMAGES_ONLY |= {"patch", "attention", "network", "detail", "strange"}
 IMAGES_ONLY |= {"augment", "augment_p", "augment_target"}
 GANS = ("gan", "progressive-gan")
 GAN_TOGETHER: dict[str, dict[str, Any]] = {
@@ -186,6 +199,8 @@ TOGETHER: dict[tuple[str, str], dict[str, Any]] = {
     ("voice-cyclegan", "critic_layers"): {"size": 24},
     **{(family, "forget"): {"conditional": True} for family in DENOISERS},
     **{(family, "guide"): {"conditional": True, "guidance": 2.0} for family in DENOISERS},
+    ("energy", "contrast_weight"): {"labels": "joint"},
+    ("energy", "chains"): {"buffer": 2048, "refresh": 0.05},
     ("vae", "detail"): {"layers": 2},
     ("vae", "components"): {"prior": "mixture"},
     ("vae", "draws"): {"objective": "iwae"},

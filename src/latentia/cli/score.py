@@ -59,8 +59,8 @@ def score(
         list[str] | None,
         typer.Option(
             help="reconstruction, negative_elbo, likelihood_ratio, latent_distance, typicality, "
-            "gradient_norm; of diffusion denoising; for pictures also views, surroundings; with "
-            "commas for more; or all.",
+            "gradient_norm; of energy-based models energy; of diffusion denoising; for pictures "
+            "also views, surroundings; with commas for more; or all.",
             show_default="for pictures likelihood_ratio, latent_distance, views and surroundings, "
             "else all that apply",
         ),

@@ -6,7 +6,6 @@ to training rows. No score wins everywhere: `latentia.detection.scorer` combines
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.abilities import Decodes, Encodes, HasElbo
-from latentia.data.pictures import to_image, to_pixels
+from latentia.abilities import Decodes, Encodes, HasElbo, HasEnergy
 from latentia.data.spec import Dataset
 from latentia.detection.denoising import denoising_error
 from latentia.detection.gaussian import FittedGaussian
+from latentia.detection.measures import (
+    Rows,
+    as_rows,
+    code_length,
+    energies,
+    latent_distance,
+    likelihood_ratio,
+    typicality,
+)
 from latentia.detection.surroundings import SMALLEST_SIDE, Surroundings
 from latentia.detection.views import Views
 from latentia.errors import UserError, nearest
@@ -29,13 +36,9 @@ from latentia.metrics.reconstruction import squared_errors
 from latentia.models.denoiser import Denoiser
 from latentia.models.variational import VariationalModel
 
-Rows = np.ndarray
-"""float64 `(N,)`, higher = stranger."""
-
 FITTING_ROWS = 5000  # training rows that a score is fitted to, at most
 ELBO_DRAWS = 1
 _CHUNK_VALUES = 1 << 20  # numbers per chunk of rows
-_NATS_PER_BYTE = 8 * float(np.log(2))
 
 
 class Seen:
@@ -86,7 +89,7 @@ Measure = Callable[[Seen], Rows]
 
 def reconstruction_error(model: Any, x: Tensor) -> Rows:
     """Mean squared error on the way there and back, `(B, …) -> (B,)`, squared data units, ≥ 0."""
-    return _rows(squared_errors(x, Seen(model, x).returned))
+    return as_rows(squared_errors(x, Seen(model, x).returned))
 
 
 @torch.no_grad()
@@ -101,50 +104,14 @@ def negative_elbo(model: Any, x: Tensor, *, draws: int = ELBO_DRAWS, seed: int =
         seed: of the draws.
     """
     if not isinstance(model, VariationalModel):
-        return -np.mean([_rows(model.elbo(x, seed=seed + k)) for k in range(draws)], axis=0)
+        return -np.mean([as_rows(model.elbo(x, seed=seed + k)) for k in range(draws)], axis=0)
     generator = torch.Generator().manual_seed(seed)
     seen, found = model.look(x), []
     for _ in range(draws):
         noise = torch.randn(1, model.latent_dim, generator=generator).to(x.device)
         drawn = model.draw(seen, noise.expand(len(x), -1))
-        found.append(_rows(model.kl(drawn).sum(1) - model.fit_of(x, drawn.parameters)))
+        found.append(as_rows(model.kl(drawn).sum(1) - model.fit_of(x, drawn.parameters)))
     return np.mean(found, axis=0)
-
-
-def likelihood_ratio(nll: Rows, reference: Rows) -> Rows:
-    """−log p(x) less what x costs a reference that knows nothing of the data, `(N,)`, nats.
-
-    The reference is a lossless code (Serrà et al. 2020, eq. 2) or a background model (Ren et al.
-    2019, eq. 5). An amount added to both changes nothing: simple pictures, which every model
-    finds likely, gain nothing by it.
-    """
-    return np.asarray(nll, np.float64) - np.asarray(reference, np.float64)
-
-
-def code_length(x: Tensor) -> Rows:
-    """Nats of each picture as a PNG, `(B, C, H, W)` in [-1, 1] `-> (B,)`.
-
-    The input complexity of Serrà et al. 2020, by the compressor that every installation has.
-    """
-    sizes = []
-    for pixels in to_pixels(x):
-        held = io.BytesIO()
-        to_image(pixels).save(held, "PNG", compress_level=6)
-        sizes.append(held.tell())
-    return np.asarray(sizes, np.float64) * _NATS_PER_BYTE
-
-
-def latent_distance(codes: np.ndarray, usual: FittedGaussian) -> Rows:
-    """Mahalanobis distance of codes `(N, d)` to those of the training rows, `(N,)`, ≥ 0."""
-    return np.sqrt(usual.squared_distance(codes))
-
-
-def typicality(nll: Rows, usual: float) -> Rows:
-    """|−log p(x) − its usual value|, `(N,)`, nats (Nalisnick et al. 2019, eq. 5, one row each).
-
-    Too likely is as strange as too unlikely.
-    """
-    return np.abs(np.asarray(nll, np.float64) - usual)
 
 
 def gradient_norm(model: Any, x: Tensor) -> Rows:
@@ -161,7 +128,7 @@ def gradient_norm(model: Any, x: Tensor) -> Rows:
         else:
             fit = -(x - model.decode(z)).square().flatten(1).sum(1)
         (pull,) = torch.autograd.grad(fit.sum(), z)
-    return _rows(pull.double().norm(dim=1))
+    return as_rows(pull.double().norm(dim=1))
 
 
 # scores fitted to training rows
@@ -221,7 +188,7 @@ def seen_chunks(
 
 
 def _fit_reconstruction(model: Any, train: Dataset, how: Fitting) -> Measure:
-    return lambda seen: _rows(squared_errors(seen.x, seen.returned))
+    return lambda seen: as_rows(squared_errors(seen.x, seen.returned))
 
 
 def _fit_elbo(model: Any, train: Dataset, how: Fitting) -> Measure:
@@ -246,6 +213,10 @@ def _fit_latent_distance(model: Any, train: Dataset, how: Fitting) -> Measure:
 
 def _fit_gradient(model: Any, train: Dataset, how: Fitting) -> Measure:
     return lambda seen: gradient_norm(seen.model, seen.x)
+
+
+def _fit_energy(model: Any, train: Dataset, how: Fitting) -> Measure:
+    return lambda seen: energies(seen.model, seen.x)
 
 
 def _fit_denoising(model: Any, train: Dataset, how: Fitting) -> Measure:
@@ -303,6 +274,13 @@ SCORES: dict[str, Score] = {
             _fit_gradient,
         ),
         Score(
+            "energy",
+            (HasEnergy,),
+            "the model gives it a higher energy than its own samples: it would hardly come up "
+            "with it",
+            _fit_energy,
+        ),
+        Score(
             "denoising",
             (Denoiser,),
             "the model, asked to take noise off it, makes something else of it",
@@ -331,7 +309,14 @@ SCORES: dict[str, Score] = {
 """Scores of a model by name."""
 
 
-PICTURE_SCORES = ("likelihood_ratio", "latent_distance", "denoising", "views", "surroundings")
+PICTURE_SCORES = (
+    "likelihood_ratio",
+    "latent_distance",
+    "energy",
+    "denoising",
+    "views",
+    "surroundings",
+)
 """What pictures are judged by unless scores are named.
 
 Reconstruction, −ELBO, typicality and gradient norm grow with how busy a picture is, and call a
@@ -391,7 +376,3 @@ def chosen_scores(
                 f"{shape}; these can: {', '.join(fitting) or 'none'}."
             )
     return {name: fitting[name] for name in names}
-
-
-def _rows(values: Tensor) -> Rows:
-    return values.detach().double().cpu().numpy()

@@ -16,7 +16,8 @@ from typing import Protocol, Self
 import numpy as np
 
 from latentia.detection.densities import Linear, Marginals, Mixture, neighbour_distance
-from latentia.detection.scores import SCORES, likelihood_ratio, typicality
+from latentia.detection.measures import likelihood_ratio, typicality
+from latentia.detection.scores import SCORES
 from latentia.detection.table_vae import FoldVAEs, Network
 from latentia.errors import UserError, nearest
 

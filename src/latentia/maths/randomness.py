@@ -61,11 +61,12 @@ def _rows(streams: Sequence[int], shape: Sequence[int]) -> Tensor:
     return rows
 
 
-class SeededCoins:
-    """One stream of uniform numbers for each seed, drawn from piece by piece.
+class Streams:
+    """A stream of random numbers for every seed, drawn a piece at a time.
 
-    What a seed gives depends on nothing but the seed and on how much was drawn before: chains of
-    any length need no more memory than one step.
+    Row i of a piece depends on `seeds[i]` and on what was drawn before alone: a chain that follows
+    a seed is the same whatever chains run beside it, and one of any length needs no more memory
+    than a step. The first normal piece is `seeded_noise` of the same shape.
 
     Args:
         seeds: one for each row.
@@ -73,13 +74,19 @@ class SeededCoins:
     """
 
     def __init__(self, seeds: Sequence[int], device: str | torch.device = "cpu") -> None:
-        mixed = [mixed_seed(int(seed)) for seed in seeds]
-        self._streams = [torch.Generator().manual_seed(seed) for seed in mixed]
-        self._device = device
+        self.device = device
+        self._generators = [torch.Generator().manual_seed(mixed_seed(int(s))) for s in seeds]
 
-    def __call__(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int) -> Tensor:
+        """The next standard normal numbers, `(len(seeds), *shape)`, float32."""
+        rows = torch.empty(len(self._generators), *shape)
+        for row, generator in zip(rows, self._generators, strict=True):
+            row.normal_(generator=generator)
+        return rows.to(self.device)
+
+    def uniform(self, *shape: int) -> Tensor:
         """The next numbers in [0, 1), `(len(seeds), *shape)`, float32."""
-        rows = torch.empty(len(self._streams), *shape)
-        for row, stream in zip(rows, self._streams, strict=True):
-            torch.rand(shape, generator=stream, out=row)
-        return rows.to(self._device)
+        rows = torch.empty(len(self._generators), *shape)
+        for row, generator in zip(rows, self._generators, strict=True):
+            row.uniform_(generator=generator)
+        return rows.to(self.device)

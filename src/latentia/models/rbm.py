@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from latentia.abilities import Seeds, refuse_condition
 from latentia.maths.boltzmann import Couplings
 from latentia.maths.chunks import device_of, stacked
-from latentia.maths.randomness import SeededCoins
+from latentia.maths.randomness import Streams
 
 START_WEIGHT = 0.01  # standard deviation (Hinton 2010, section 8)
 HIDDEN_OFFSET = 0.5  # a hidden unit's mean before it has learned anything
@@ -103,9 +103,9 @@ class RBM(nn.Module):
 
         In double precision: rounding that differs between batch sizes then turns no coin.
         """
-        coins, couplings = SeededCoins(seeds, device_of(self)), self.couplings().double()
+        coins, couplings = Streams(seeds, device_of(self)), self.couplings().double()
         pixels, hidden = couplings.weight.shape
-        v = (coins(pixels) < self.means).double()
+        v = (coins.uniform(pixels) < self.means).double()
         for _ in range(sweeps):
-            v = couplings.sweep(v, coins(pixels + hidden))
+            v = couplings.sweep(v, coins.uniform(pixels + hidden))
         return v

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentia.nn.conditioning import EMBEDDING, ClassEmbedding, Modulation
-from latentia.nn.mlp import MLP
+from latentia.nn.mlp import MLP, Activation
 
 SLOPE = 0.2  # of the leaky rectifiers, as in R3GAN
 COARSEST = 8  # longest side, in pixels, of the coarsest feature map
@@ -173,10 +173,15 @@ class ResidualBlock(nn.Module):
     """`x + conv(act(conv(act(x))))` with 3×3 convolutions; `(B, C, H, W)` to the same shape.
 
     The second convolution starts at zero, so that the block starts as the identity.
+
+    Args:
+        channels: C.
+        activation: act.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, activation: Activation | None = None) -> None:
         super().__init__()
+        self.activation = activation or leaky
         self.first = _he(nn.Conv2d(channels, channels, 3, padding=1))
         self.last = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.last.weight)
@@ -184,7 +189,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add what the two convolutions make of x."""
-        return x + self.last(leaky(self.first(leaky(x))))
+        return x + self.last(self.activation(self.first(self.activation(x))))
 
 
 def leaky(x: Tensor) -> Tensor:

@@ -144,6 +144,15 @@ FAMILIES: dict[str, Family] = {
             module="latentia.recipes.score",
         ),
         Family(
+            name="energy",
+            title="Energy-based model with Langevin chains; with classes (JEM) by --set",
+            paper="Du & Mordatch 2019; Nijkamp et al. 2020; Grathwohl et al. 2020",
+            players=("energy",),
+            abilities=("sample", "energy"),
+            kinds=_BOTH,
+            module="latentia.recipes.energy",
+        ),
+        Family(
             name="pix2pix",
             title="Translation learnt from pairs: one side of a picture from the other",
             paper="Isola et al. 2017",
