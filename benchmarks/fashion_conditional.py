@@ -15,22 +15,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 import latentia
 from latentia.data.open import open_data
-from latentia.data.spec import Dataset, to_unit
+from latentia.data.spec import Dataset
 from latentia.metrics.evaluate import evaluate
-from latentia.metrics.features import FeatureExtractor, default_extractor
+from latentia.metrics.features import default_extractor
 from latentia.metrics.fidelity import fidelity
+from peers import generated
 
-HERE = Path(__file__).resolve().parent
 PEERS = {"torchgan": 32, "mimicry": 64}
 """Width of each: torchgan's channels go from it to four times it, as ours do from 32;
 torch-mimicry's are the same at every size, and 64 is the middle of 32 and 128."""
@@ -45,7 +41,16 @@ def main() -> None:
     record: dict[str, Any] = {"ours": ours(args, source, train, test)}
     print(json.dumps(record["ours"]["short"]), flush=True)
     for name in args.only or PEERS if args.peers else ():
-        record[name] = peer(name, PEERS[name], args, train, test, judge)
+        made, said = generated(
+            args.peers,
+            name,
+            train,
+            args.out,
+            minutes=args.minutes,
+            samples=args.samples,
+            width=PEERS[name],
+        )
+        record[name] = {**said, "fidelity": fidelity(made, train, test, judge)}
         print(name, json.dumps(record[name]["fidelity"]), flush=True)
     path = args.out / f"{'-'.join(['fashion_conditional', *args.only])}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -91,33 +96,6 @@ def ours(args: argparse.Namespace, source: Path, train: Dataset, test: Dataset) 
         "images_per_s": last["examples"] / last["seconds"],
     }
     return {"short": short, **found, "settings": run.settings.model_dump(mode="json")}
-
-
-def peer(
-    name: str,
-    width: int,
-    args: argparse.Namespace,
-    train: Dataset,
-    test: Dataset,
-    judge: FeatureExtractor,
-) -> dict[str, Any]:
-    """The peer's samples after the same minutes, judged by the same classifier."""
-    pictures, samples = args.out / f"{name}-pictures.npy", args.out / f"{name}.npy"
-    np.save(pictures, np.asarray(train.values))
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    words = [args.peers.absolute() / name / "bin" / "python", HERE / "peer_gans.py", name]
-    words += ["--pictures", pictures.absolute(), "--out", samples.absolute()]
-    words += ["--minutes", args.minutes, "--width", width, "--samples", args.samples]
-    done = subprocess.run(
-        [str(word) for word in words],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    said = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
-    made = to_unit(torch.from_numpy(np.load(samples, allow_pickle=False)))
-    return {**json.loads(said), "fidelity": fidelity(made, train, test, judge)}
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ LEVELS = 1000
 DDIM_STEPS = 50
 
 
-def network() -> UNet2DModel:
+def network(channels: int = 3) -> UNet2DModel:
     """3,940,547 parameters at 3 x 32 x 32."""
     return UNet2DModel(
         sample_size=32,
-        in_channels=3,
-        out_channels=3,
+        in_channels=channels,
+        out_channels=channels,
         layers_per_block=2,
         block_out_channels=(32, 64, 128),
         down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),

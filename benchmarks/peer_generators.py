@@ -1,4 +1,5 @@
-"""The GANs of torchgan and torch-mimicry on the same pictures, for a given processor time.
+"""Peers that generate, on the same pictures and for a given processor time: the GANs of torchgan
+and torch-mimicry, and the U-Net of diffusers with the loop of its tutorial.
 
 Runs in a peer's environment, which needs nothing of ours. Pictures are laid in the middle of
 32 x 32, the size of both peers' networks, and samples are cut out of it again.
@@ -32,7 +33,9 @@ def main() -> None:
     words.add_argument("peer", choices=tuple(PEERS))
     words.add_argument("--pictures", type=Path, required=True, help=".npy, uint8 (N, C, H, W)")
     words.add_argument("--minutes", type=float, required=True)
-    words.add_argument("--width", type=int, required=True, help="channels at half size")
+    words.add_argument(
+        "--width", type=int, required=True, help="channels at half size; not of diffusers"
+    )
     words.add_argument("--samples", type=int, default=10_000)
     words.add_argument("--out", type=Path, required=True, help=".npy, uint8 (samples, C, H, W)")
     args = words.parse_args()
@@ -114,9 +117,43 @@ def sngan(pictures: np.ndarray, minutes: float, width: int) -> Made:
     return steps, parameters(generator, critic), lambda n: generator.generate_images(n, device)
 
 
+def ddpm(pictures: np.ndarray, minutes: float, width: int) -> Made:
+    """diffusers' UNet2DModel of 3.9 M parameters by its tutorial's loop; DDIM in 50 steps."""
+    import torch.nn.functional as F
+    from diffusers import DDIMPipeline, DDIMScheduler, DDPMScheduler
+
+    from peer_diffusers import DDIM_STEPS, LEVELS, network
+
+    torch.manual_seed(0)
+    channels, steps = pictures.shape[1], 0
+    net, scheduler = network(channels), DDPMScheduler(num_train_timesteps=LEVELS)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4)
+    for x, gone in batches(pictures, minutes):
+        warm = min(1.0, (steps + 1) / 500)  # of the tutorial, then a cosine as there
+        optimizer.param_groups[0]["lr"] = 1e-4 * warm * (1 + np.cos(np.pi * gone)) / 2
+        noise, t = torch.randn_like(x), torch.randint(0, LEVELS, (len(x),))
+        said = net(scheduler.add_noise(x, noise, t), t, return_dict=False)[0]
+        F.mse_loss(said, noise).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        steps += 1
+    pipeline = DDIMPipeline(net.eval(), DDIMScheduler(LEVELS))
+    pipeline.set_progress_bar_config(disable=True)
+
+    def draw(n: int) -> Tensor:
+        began = time.perf_counter()
+        made = pipeline(batch_size=n, num_inference_steps=DDIM_STEPS, output_type="np").images
+        print(f"{n} pictures in {time.perf_counter() - began:.1f} s", file=sys.stderr)
+        return torch.from_numpy(made).permute(0, 3, 1, 2) * 2 - 1
+
+    return steps, parameters(net), draw
+
+
 PEERS: dict[str, Callable[[np.ndarray, float, int], Made]] = {
     "torchgan": dcgan,
     "mimicry": sngan,
+    "diffusers": ddpm,
 }
 
 
