@@ -159,6 +159,7 @@ OTHER |= {
     "clip": 1e-4,
     "data_noise": 0.2,
     "strange": 0.1,
+    "broken": 0.6,
     "beta1": 0.5,
 }
 OTHER_BY_FAMILY |= {("voice-cyclegan", "critic_layers"): 1}
@@ -175,7 +176,7 @@ ELSEWHERE = {
 }
 REFUSED = {("voice-cyclegan", "channels")}  # recordings become pictures of one channel
 IMAGES_ONLY = {"size", "channels", "background", "binarize", "flip", "likelihood"}
-IMAGES_ONLY |= {"patch", "attention", "network", "detail", "strange"}
+IMAGES_ONLY |= {"patch", "attention", "network", "detail", "strange", "broken"}
 IMAGES_ONLY |= {"augment", "augment_p", "augment_target"}
 GANS = ("gan", "progressive-gan")
 GAN_TOGETHER: dict[str, dict[str, Any]] = {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from latentia.abilities import Seeds, refuse_condition
+from latentia.maths.broken_pictures import broken_pictures
 from latentia.maths.chunks import device_of, stacked
 from latentia.maths.noise_pictures import noise_pictures
 from latentia.maths.randomness import Streams
@@ -88,6 +89,13 @@ class EnergyModel(nn.Module):
         if not self.is_image:
             return REFERENCE * noise
         return noise_pictures(noise, draw().flatten(1)[:, :4], strange)
+
+    def broken(self, x: Tensor, draw: Draw) -> Tensor:
+        """Pictures in pieces, strips, small or inverted, `(B, …)`; vectors far off."""
+        noise = draw()
+        if not self.is_image:
+            return REFERENCE * noise
+        return self.kept(broken_pictures(x, noise, draw().flatten(1)[:, :4]))
 
     def roam(self, x: Tensor, draw: Draw, steps: int, energy: Energy | None = None) -> Tensor:
         """Chains from x in standardised units, `(B, …)` to the same shape."""

@@ -42,6 +42,10 @@ class Roams(Protocol):
         """Chains from x, `(B, …)` to the same shape."""
         ...
 
+    def broken(self, x: Tensor, draw: Draw) -> Tensor:
+        """Examples that are wrong in some way, `(B, …)`, from draws of as many rows of noise."""
+        ...
+
 
 class ReplayBuffer(nn.Module):
     """Where chains ended, so that they can go on (Tieleman 2008; Du & Mordatch 2019, sec. 3.3).
@@ -99,7 +103,8 @@ class ContrastiveDivergence:
     own noise, since an example without it could be told from an end by that alone.
 
     Chains that always start from the same kind of noise teach the energy nothing of what lies off
-    their way, where it then may be as low as at the data. So some start from strange pictures.
+    their way, where it then may be as low as at the data. So some start from strange pictures, and
+    examples that were broken stand in for others.
 
     With classes the cross-entropy of log p(y | x) comes beside it (Grathwohl et al. 2020, eq. 7).
 
@@ -111,6 +116,7 @@ class ContrastiveDivergence:
         alpha: α, per nat.
         data_noise: standard deviation of the noise on data, in standardised units.
         strange: share of the chains that start where no sample will.
+        broken: share of the data that are broken (`Roams.broken`) and stand in for as many chains.
         labels: whether classes are learned beside the density.
         weight: of everything but the cross-entropy.
     """
@@ -124,11 +130,13 @@ class ContrastiveDivergence:
         alpha: float,
         data_noise: float,
         strange: float = 0.0,
+        broken: float = 0.0,
         labels: bool = False,
         weight: float = 1.0,
     ) -> None:
         self.model, self.steps, self.replay = model, steps, replay
-        self.alpha, self.data_noise, self.strange = alpha, data_noise, strange
+        self.alpha, self.data_noise = alpha, data_noise
+        self.strange, self.broken = strange, broken
         self.labels, self.weight = labels, weight
         self.players = {"energy": player}
 
@@ -136,6 +144,10 @@ class ContrastiveDivergence:
         ends = self.negatives(batch.x.shape, now)
         noise = self.data_noise * now.noise(*batch.x.shape)
         data = self.model.kept(self.model.standardise(batch.x) + noise)
+        if self.broken:
+            instead = now.uniform(len(data)) < self.broken
+            wrong = self.model.broken(data, lambda: now.noise(*data.shape))
+            ends = torch.where(instead.view(-1, *[1] * (data.ndim - 1)), wrong, ends)
         logits = self.model.logits(torch.cat([data, ends]))
         real, made = (-torch.logsumexp(logits, 1)).chunk(2)
         terms = {"contrast": self.weight * (real.mean() - made.mean())}

@@ -8,6 +8,7 @@ where every step of every chain costs a pass through the network and back:
 - chains that always start from noise and are as long in training as in sampling (Nijkamp et al.
   2019): what was trained is what is sampled, after the first hundred updates as after the last;
 - noise of every scale to start from, so that shapes need not grow out of single pixels;
+- pictures of the data that are broken in place of a quarter of the chains, to be found strange;
 - half of the training's chains from strange pictures, since chains from one kind of noise leave
   the energy of everything off their way to chance, and outliers with it.
 
@@ -48,6 +49,7 @@ class EnergySettings(CommonSettings):
             "clip": 0.3,
             "data_noise": 0.02,
             "strange": 0.5,
+            "broken": 0.25,
             "chains": "short-run",
             "chain_steps": 20,
             "alpha": 0.1,
@@ -62,6 +64,7 @@ class EnergySettings(CommonSettings):
             "clip": 0.0,
             "data_noise": 0.0,
             "strange": 0.0,
+            "broken": 0.0,
             "chains": "persistent",
             "chain_steps": 10,
             "alpha": 0.01,
@@ -105,6 +108,13 @@ class EnergySettings(CommonSettings):
         le=1,
         description="share of the training's chains that start from blobs of any contrast and "
         "brightness instead of grey noise, so that outliers have a high energy (images)",
+    )
+    broken: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of the chains in whose place stand pictures of the data in pieces, in "
+        "strips, too small or inverted, which the energy is to find strange (images)",
     )
     alpha: float | None = Field(None, ge=0, description="weight of squared energies")
     lr: float | None = Field(None, gt=0, description="peak learning rate")
@@ -169,8 +179,10 @@ def _refuse_contradictions(spec: DataSpec, settings: EnergySettings) -> None:
             f"buffer={settings.buffer} holds fewer chains than a step takes: give at least "
             f"batch_size={settings.batch_size}, or chains=short-run."
         )
-    if spec.kind == "vector" and settings.strange:
-        raise UserError(f"strange={settings.strange} would change nothing here: it is for images.")
+    for key in ("strange", "broken"):
+        value = getattr(settings, key)
+        if spec.kind == "vector" and value:
+            raise UserError(f"{key}={value} would change nothing here: it is for images.")
     acts = {
         "buffer": (persistent, "chains=persistent"),
         "refresh": (persistent, "chains=persistent"),
@@ -196,6 +208,7 @@ def build_objective(
         settings.known("alpha"),
         settings.known("data_noise"),
         settings.known("strange"),
+        settings.known("broken"),
         settings.labels == "joint",
         settings.contrast_weight,
     )
