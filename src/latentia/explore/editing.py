@@ -172,7 +172,12 @@ def _made(
     x = how.sigma_max * seeded_noise(seeds, model.shape, device)
     noise = SeededSteps(seeds, model.shape, device)
     levels = how.sigmas(steps or FILL_STEPS)
-    return model.outside(_there_and_back(lambda x, s: keep(denoise(x, s)), x, levels, noise))
+
+    def corrected(x: Tensor, sigma: Tensor) -> Tensor:
+        """The clean guess within what data can be, and not against what is known."""
+        return keep(model.standardise(model.outside(denoise(x, sigma))))
+
+    return model.outside(_there_and_back(corrected, x, levels, noise))
 
 
 def _there_and_back(denoise: Denoise, x: Tensor, levels: Tensor, noise: Noise) -> Tensor:
