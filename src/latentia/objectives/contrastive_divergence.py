@@ -15,6 +15,8 @@ from latentia.objectives.pool import gathered
 Draw = Callable[[], Tensor]
 """Standard normal noise like a batch, `(B, …)`; another at every call."""
 
+MARGIN = 2.0  # nats; about as far as the chains' ends are above the data
+SPARSE = 2  # every so many-th example is broken
 UNKNOWN = -1  # label of an example whose class is not known
 
 
@@ -104,7 +106,7 @@ class ContrastiveDivergence:
 
     Chains that always start from the same kind of noise teach the energy nothing of what lies off
     their way, where it then may be as low as at the data. So some start from strange pictures, and
-    examples that were broken stand in for others.
+    examples that were broken are to be `MARGIN` nats higher than whole ones.
 
     With classes the cross-entropy of log p(y | x) comes beside it (Grathwohl et al. 2020, eq. 7).
 
@@ -116,7 +118,7 @@ class ContrastiveDivergence:
         alpha: α, per nat.
         data_noise: standard deviation of the noise on data, in standardised units.
         strange: share of the chains that start where no sample will.
-        broken: share of the data that are broken (`Roams.broken`) and stand in for as many chains.
+        broken: weight of finding examples strange that are broken (`Roams.broken`).
         labels: whether classes are learned beside the density.
         weight: of everything but the cross-entropy.
     """
@@ -144,20 +146,27 @@ class ContrastiveDivergence:
         ends = self.negatives(batch.x.shape, now)
         noise = self.data_noise * now.noise(*batch.x.shape)
         data = self.model.kept(self.model.standardise(batch.x) + noise)
-        if self.broken:
-            instead = now.uniform(len(data)) < self.broken
-            wrong = self.model.broken(data, lambda: now.noise(*data.shape))
-            ends = torch.where(instead.view(-1, *[1] * (data.ndim - 1)), wrong, ends)
         logits = self.model.logits(torch.cat([data, ends]))
         real, made = (-torch.logsumexp(logits, 1)).chunk(2)
         terms = {"contrast": self.weight * (real.mean() - made.mean())}
         if self.alpha:
             square = (real.square() + made.square()).mean()
             terms["bound"] = self.weight * self.alpha * square
+        if self.broken:
+            terms["broken"] = self.broken * self._broken(data, real.mean().detach(), now)
         if self.labels:
             terms["labels"] = self._cross_entropy(logits[: len(batch)], batch, now)
         self._note(real, made, now)
         yield "energy", terms
+
+    def _broken(self, data: Tensor, usual: Tensor, now: Now) -> Tensor:
+        """How far broken examples are from being `MARGIN` nats stranger than usual ones.
+
+        A margin, and no more: pushed on for ever they would leave the chains a plateau.
+        """
+        wrong = self.model.broken(data, lambda: now.noise(*data.shape))[::SPARSE]
+        energy = -torch.logsumexp(self.model.logits(wrong), 1)
+        return F.relu(MARGIN + usual - energy).mean()
 
     def negatives(self, shape: Sequence[int], now: Now) -> Tensor:
         """Where this step's chains end, `(B, …)`, without gradient."""

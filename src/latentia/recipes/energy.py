@@ -8,7 +8,9 @@ where every step of every chain costs a pass through the network and back:
 - chains that always start from noise and are as long in training as in sampling (Nijkamp et al.
   2019): what was trained is what is sampled, after the first hundred updates as after the last;
 - noise of every scale to start from, so that shapes need not grow out of single pixels;
-- pictures of the data that are broken in place of a quarter of the chains, to be found strange;
+- pictures of the data that are broken, to be found strange by two nats and no more: in place of a
+  quarter of the chains they told digits from clothes at an AUROC of 0.998, and left no way from
+  noise to the data;
 - half of the training's chains from strange pictures, since chains from one kind of noise leave
   the energy of everything off their way to chance, and outliers with it.
 
@@ -49,7 +51,7 @@ class EnergySettings(CommonSettings):
             "clip": 0.3,
             "data_noise": 0.02,
             "strange": 0.5,
-            "broken": 0.25,
+            "broken": 1.0,
             "chains": "short-run",
             "chain_steps": 20,
             "alpha": 0.1,
@@ -112,9 +114,8 @@ class EnergySettings(CommonSettings):
     broken: float | None = Field(
         None,
         ge=0,
-        lt=1,
-        description="share of the chains in whose place stand pictures of the data in pieces, in "
-        "strips, too small or inverted, which the energy is to find strange (images)",
+        description="weight of finding pictures strange that are the data's in pieces, in strips, "
+        "too small or inverted (images)",
     )
     alpha: float | None = Field(None, ge=0, description="weight of squared energies")
     lr: float | None = Field(None, gt=0, description="peak learning rate")
