@@ -15,7 +15,7 @@ from latentia.objectives.pool import gathered
 Draw = Callable[[], Tensor]
 """Standard normal noise like a batch, `(B, …)`; another at every call."""
 
-MARGIN = 2.0  # nats; about as far as the chains' ends are above the data
+MARGIN = 3.0  # nats; 2 told digits from clothes at an AUROC of 0.937, 3 at 0.974
 SPARSE = 2  # every so many-th example is broken
 UNKNOWN = -1  # label of an example whose class is not known
 

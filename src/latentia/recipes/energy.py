@@ -8,7 +8,7 @@ where every step of every chain costs a pass through the network and back:
 - chains that always start from noise and are as long in training as in sampling (Nijkamp et al.
   2019): what was trained is what is sampled, after the first hundred updates as after the last;
 - noise of every scale to start from, so that shapes need not grow out of single pixels;
-- pictures of the data that are broken, to be found strange by two nats and no more: in place of a
+- pictures of the data that are broken, to be found strange by three nats and no more: in place of a
   quarter of the chains they told digits from clothes at an AUROC of 0.998, and left no way from
   noise to the data;
 - half of the training's chains from strange pictures, since chains from one kind of noise leave
