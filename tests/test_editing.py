@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from games import tiny_trainer
+from latentia.cli.edit import TOGETHER
 from latentia.errors import UserError
 from latentia.explore.editing import enlarge, fill, vary
 from latentia.models.denoiser import Denoiser, Sampling
@@ -183,3 +184,15 @@ def test_a_model_that_takes_no_noise_off_cannot_edit(tmp_path: Path) -> None:
     tiny_trainer("vae", "image", tmp_path / "vae").run()
     said = call("edit", "vary", str(tmp_path / "vae"), "0", "--out", str(tmp_path / "out.png"))
     assert said.exit_code == 2 and "takes a diffusion model" in said.stderr
+
+
+def test_many_pictures_are_changed_in_parts(run: Path, tmp_path: Path) -> None:
+    """More than go at once, each as it is alone: rows and seeds stay together."""
+    folder = tmp_path / "many"
+    words = ("-n", "30", "--made", "3", "--steps", "3", "--out", folder.with_suffix(".npz"))
+    assert call("edit", "vary", run, "digits", *words).exit_code == 0
+    many = np.load(folder.with_suffix(".npz"))["made"]
+    assert len(many) == 90 > TOGETHER
+    alone = tmp_path / "alone.npz"
+    assert call("edit", "vary", run, "29", *words[2:6], "--out", alone).exit_code == 0
+    np.testing.assert_allclose(np.load(alone)["made"], many[-3:], atol=2e-2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from latentia.run import Run
+
+TOGETHER = 64  # pictures that are changed at once
 
 app = typer.Typer(
     name="edit",
@@ -70,7 +73,13 @@ def vary(
     found, model, x = _opened(run, pictures, n, split, device, "vary pictures")
     again, seeds = x.repeat_interleave(made, 0), _seeds(len(x), made, seed)
     asked = _asked(found, model, label)
-    new = editing.vary(model, again, seeds, strength=strength, condition=asked, steps=steps)
+    new = _in_parts(
+        lambda x, seeds: editing.vary(
+            model, x, seeds, strength=strength, condition=asked, steps=steps
+        ),
+        again,
+        seeds,
+    )
     _save(out, x, new, made)
 
 
@@ -106,7 +115,11 @@ def fill(
     missing = _missing(found, mask, box).to(x.device)
     again, seeds = x.repeat_interleave(made, 0), _seeds(len(x), made, seed)
     asked = _asked(found, model, label)
-    new = editing.fill(model, again, missing, seeds, condition=asked, steps=steps)
+    new = _in_parts(
+        lambda x, seeds: editing.fill(model, x, missing, seeds, condition=asked, steps=steps),
+        again,
+        seeds,
+    )
     _save(out, x, new, made, shown=x.where(missing == 0, x.new_zeros(())))
 
 
@@ -141,7 +154,11 @@ def enlarge(
     small = F.avg_pool2d(x, factor)
     again, seeds = small.repeat_interleave(made, 0), _seeds(len(x), made, seed)
     asked = _asked(found, model, label)
-    new = editing.enlarge(model, again, seeds, condition=asked, steps=steps)
+    new = _in_parts(
+        lambda x, seeds: editing.enlarge(model, x, seeds, condition=asked, steps=steps),
+        again,
+        seeds,
+    )
     coarse = small.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     _save(out, x, new, made, shown=coarse)
 
@@ -168,6 +185,20 @@ def _asked(run: Run, model: Any, label: str | None) -> Tensor | None:
     from latentia.cli.explore import class_named
 
     return None if label is None else class_named(run, model, label)
+
+
+def _in_parts(change: Callable[[Tensor, list[int]], Tensor], x: Tensor, seeds: list[int]) -> Tensor:
+    """The change of all pictures, some at a time, in bounded memory and with progress."""
+    import torch
+
+    from latentia.cli.common import telling
+
+    parts = []
+    with telling() as tell:
+        for at in range(0, len(x), TOGETHER):
+            tell("pictures", at, len(x))
+            parts.append(change(x[at : at + TOGETHER], seeds[at : at + TOGETHER]))
+    return torch.cat(parts)
 
 
 def _seeds(pictures: int, made: int, seed: int) -> list[int]:
