@@ -46,6 +46,17 @@ ExamplesOption = Annotated[
     int | None,
     typer.Option(help="Budget in examples seen by each model.", show_default="by --minutes"),
 ]
+RunMinutes = Annotated[
+    float | None,
+    typer.Option(help="Budget in minutes of training.", show_default="10 without --examples"),
+]
+RunExamples = Annotated[
+    int | None, typer.Option(help="Budget in examples seen.", show_default="by --minutes")
+]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="The run folder.", show_default="runs/MODEL-DATA-N"),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latentia.cli.common import DeviceOption, RunArg, SeedOption, SetOption, examples, pairs, say
+from latentia.cli.common import (
+    DeviceOption,
+    RunArg,
+    RunExamples,
+    RunFolder,
+    RunMinutes,
+    SeedOption,
+    SetOption,
+    examples,
+    pairs,
+    say,
+)
 from latentia.errors import UserError
 
 FAMILY = "consistency"
@@ -24,17 +34,9 @@ def register(app: typer.Typer) -> None:
 
 def distill(
     run: RunArg,
-    minutes: Annotated[
-        float | None,
-        typer.Option(help="Budget in minutes of training.", show_default="10 without --examples"),
-    ] = None,
-    examples: Annotated[
-        int | None, typer.Option(help="Budget in examples seen.", show_default="by --minutes")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="The run folder.", show_default="runs/MODEL-DATA-N"),
-    ] = None,
+    minutes: RunMinutes = None,
+    examples: RunExamples = None,
+    out: RunFolder = None,
     seed: SeedOption = 0,
     choices: SetOption = None,
     device: DeviceOption = "auto",

@@ -11,6 +11,9 @@ import typer
 from latentia.cli.common import (
     DataArg,
     DeviceOption,
+    RunExamples,
+    RunFolder,
+    RunMinutes,
     SeedOption,
     SetOption,
     examples,
@@ -48,18 +51,9 @@ def fit(
     model: Annotated[
         str, typer.Option("--model", "-m", help=f"The family: {', '.join(FAMILIES)}.")
     ] = "vae",
-    minutes: Annotated[
-        float | None,
-        typer.Option(help="Budget in minutes of training.", show_default="10 without --examples"),
-    ] = None,
-    examples: Annotated[
-        int | None,
-        typer.Option(help="Budget in examples seen.", show_default="by --minutes"),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="The run folder.", show_default="runs/MODEL-DATA-N"),
-    ] = None,
+    minutes: RunMinutes = None,
+    examples: RunExamples = None,
+    out: RunFolder = None,
     seed: SeedOption = 0,
     choices: SetOption = None,
     weights: Annotated[
