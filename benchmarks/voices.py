@@ -66,12 +66,15 @@ def parsed() -> argparse.Namespace:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("--data", type=Path, help="holds speech_digits/; else $LATENTIA_DATA")
     words.add_argument("--pair", default="jackson,theo", help="two speakers")
-    words.add_argument("--minutes", type=float, default=50, help="of the CycleGAN")
+    words.add_argument("--minutes", type=float, help="of the CycleGAN; 50 where nothing is said")
+    words.add_argument("--examples", type=int, help="in their place, on a machine shared by others")
     words.add_argument("--vocoder-minutes", type=float, default=8, help="0: Griffin-Lim")
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     words.add_argument("--out", type=Path, default=Path("voices"))
     args = words.parse_args()
+    if args.minutes is None and args.examples is None:
+        args.minutes = 50.0
     args.out.mkdir(parents=True, exist_ok=True)
     return args
 
@@ -98,6 +101,7 @@ def trained(folder: Path, pair: Sequence[str], args: argparse.Namespace) -> late
             folder,
             model="voice-cyclegan",
             minutes=args.minutes,
+            examples=args.examples,
             seed=args.seed,
             out=place,
             settings=chosen,
