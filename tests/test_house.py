@@ -68,7 +68,11 @@ ABOVE = {
     "sound",
 }
 MAY_IMPORT["report"] = ABOVE | {"maths"}
-MAY_IMPORT["cli"] = ABOVE | {"report.write"}
+MAY_IMPORT["rendering"] = ABOVE | {"maths"}
+MAY_IMPORT["guessing"] = ABOVE | {"maths", "rendering"}
+MAY_IMPORT["gallery"] = ABOVE | {"maths", "rendering", "report.page"}
+MAY_IMPORT["studio"] = ABOVE | {"maths", "rendering", "guessing"}
+MAY_IMPORT["cli"] = ABOVE | {"report.write", "rendering", "studio", "gallery"}
 
 
 def modules() -> list[Path]:

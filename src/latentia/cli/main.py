@@ -24,6 +24,7 @@ from latentia.cli import (
     judge,
     latent,
     score,
+    studio,
     study,
     translate,
     vocoder,
@@ -137,6 +138,7 @@ debias.register(app)
 demo.register(app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
+studio.register(app)
 about.register(app)
 
 

@@ -1,0 +1,110 @@
+"""The page: a run chosen at the top, and a room for each thing that can be done with it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from latentia.studio.place import Place
+from latentia.studio.shelf import Opened, Shelf
+from latentia.training.budget import duration
+
+ROOMS = (
+    "generate",
+    "explore",
+    "interpolate",
+    "mix",
+    "translate",
+    "audit",
+    "compare",
+    "guess",
+    "train",
+)
+"""Modules of `studio.rooms`, in the order of their tabs."""
+NOTHING = "There is no trained run here yet. Make one in the room *Train*, or by `latentia fit`."
+
+
+def build(shelf: Shelf, work: Path) -> gr.Blocks:
+    """The studio's page.
+
+    Args:
+        shelf: the runs it shows.
+        work: a folder that it may write to.
+    """
+    with gr.Blocks(title="Latentia studio", analytics_enabled=False, fill_width=True) as blocks:
+        with gr.Row(elem_id="top"):
+            gr.Markdown("# Latentia studio", elem_id="name")
+            chosen = _chooser(shelf)
+            again = gr.Button("Look again", size="sm", scale=0, elem_id="look-again")
+        place = Place(shelf, blocks, chosen, work)
+        facts = gr.Markdown(elem_id="facts")
+        place.follow(_facts, [facts])
+        rooms = [importlib.import_module(f"latentia.studio.rooms.{name}") for name in ROOMS]
+        with gr.Tabs(elem_id="rooms"):
+            tabs = [_tab(room, name, place) for room, name in zip(rooms, ROOMS, strict=True)]
+        place.follow(
+            lambda opened: (
+                [gr.Tab(visible=room.fits(opened)) for room in rooms]
+                if len(rooms) > 1
+                else gr.Tab(visible=rooms[0].fits(opened))
+            ),
+            tabs,
+        )
+        again.click(lambda now: _choices(shelf, now), [chosen], [chosen], api_visibility="private")
+    return blocks
+
+
+def _tab(room: Any, name: str, place: Place) -> gr.Tab:
+    with gr.Tab(room.TITLE, id=name, elem_id=f"room-{name}") as tab:
+        room.build(place)
+    return tab
+
+
+def _chooser(shelf: Shelf) -> gr.Dropdown:
+    names = list(shelf.runs())
+    return gr.Dropdown(
+        names,
+        value=names[0] if names else None,
+        label="Run",
+        elem_id="run",
+        filterable=len(names) > 8,
+        interactive=True,
+    )
+
+
+def _choices(shelf: Shelf, now: str | None) -> Any:
+    """The runs that are there by now; the chosen one stays where it can."""
+    names = list(shelf.runs())
+    kept = now if now in names else (names[0] if names else None)
+    return gr.Dropdown(choices=names, value=kept)
+
+
+def _facts(opened: Opened | None) -> str:
+    """One line on the chosen run."""
+    if opened is None:
+        return NOTHING
+    run = opened.run
+    shape = " × ".join(str(n) for n in run.spec.shape)
+    rows = run.history()
+    spent = f" · trained {duration(rows[-1]['seconds'])}" if rows else ""
+    return (
+        f"**{run.family}** of {run.spec.name} ({shape}, {run.spec.n:,} examples){spent} · "
+        f"seed {run.seed} · can {', '.join(opened.abilities)}"
+    )
+
+
+@contextmanager
+def served(blocks: gr.Blocks, **options: Any) -> Iterator[str]:
+    """Serve a page from a thread of its own; yields its address. For tests and tools."""
+    from latentia.studio.serve import launch
+
+    address = launch(blocks, block=False, **options)
+    try:
+        yield address
+    finally:
+        blocks.close(verbose=False)

@@ -1,0 +1,20 @@
+"""The room *Audit*."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from latentia.studio.place import Place
+from latentia.studio.shelf import Opened
+
+TITLE = "Audit"
+
+
+def fits(opened: Opened | None) -> bool:
+    """TODO."""
+    return opened is not None
+
+
+def build(place: Place) -> None:
+    """TODO."""
+    gr.Markdown("…")

@@ -1,0 +1,117 @@
+"""Serving the studio: on this machine only unless asked otherwise, and nothing sent anywhere."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+
+QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+os.environ.update(QUIET)  # gradio reads them when it is imported
+
+import gradio as gr  # noqa: E402
+from gradio.themes import Base, Color  # noqa: E402
+
+from latentia.errors import UserError  # noqa: E402
+
+HERE = Path(__file__).parent
+PORT = 7860
+MOST_WAITING = 64
+"""Requests that may wait; later ones are told to come again."""
+MOST_UPLOADED = "100mb"
+_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Arial", "sans-serif"]
+_MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace"]
+
+
+def launch(
+    blocks: gr.Blocks,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    auth: str | None = None,
+    upload: str = MOST_UPLOADED,
+    waiting: int = MOST_WAITING,
+    allowed: list[str] | None = None,
+    browser: bool = False,
+    block: bool = True,
+) -> str:
+    """Serve a page.
+
+    Args:
+        blocks: the page.
+        host: address to listen on; others than loopback ask for `auth`.
+        port: None takes the first free one from 7860 on.
+        auth: "user:password".
+        upload: the largest file a visitor may send, such as "100mb".
+        waiting: requests that may wait at once.
+        allowed: folders whose files may be shown.
+        browser: open a browser on it.
+        block: serve until interrupted.
+
+    Returns:
+        Its address, where it does not block.
+
+    Raises:
+        UserError: a port that is taken, an `auth` of another form, or none where one is needed.
+    """
+    pair = _pair(auth)
+    if pair is None and not _loopback(host):
+        raise UserError(
+            f"--host {host} lets others reach this page. Say who may: --auth user:password."
+        )
+    blocks.queue(max_size=waiting, default_concurrency_limit=1)
+    try:
+        _, address, _ = blocks.launch(
+            server_name=host,
+            server_port=port,
+            auth=pair,
+            max_file_size=upload,
+            allowed_paths=allowed,
+            inbrowser=browser,
+            prevent_thread_lock=not block,
+            theme=_theme(),
+            css_paths=HERE / "studio.css",
+            footer_links=["api"],
+            share=False,
+            pwa=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            quiet=True,
+        )
+    except OSError as problem:
+        raise UserError(f"{host} port {port or PORT} cannot be listened on: {problem}.") from None
+    return str(address)
+
+
+def _pair(auth: str | None) -> tuple[str, str] | None:
+    if auth is None:
+        return None
+    user, sign, password = auth.partition(":")
+    if not (user and sign and password):
+        raise UserError("--auth is of the form user:password.")
+    return user, password
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _theme() -> gr.Theme:
+    """The reports' colours, and only fonts that the visitor's machine has."""
+    blue = Color(
+        c50="#eef6fb",
+        c100="#d6eaf6",
+        c200="#aed5ed",
+        c300="#80bce1",
+        c400="#56b4e9",
+        c500="#2a8fcb",
+        c600="#0072b2",
+        c700="#005f95",
+        c800="#004c77",
+        c900="#003a5b",
+        c950="#002a42",
+    )
+    return Base(primary_hue=blue, neutral_hue="stone", font=_FONTS, font_mono=_MONO)
