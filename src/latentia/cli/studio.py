@@ -55,8 +55,8 @@ def studio(
 
     if importlib.util.find_spec("gradio") is None:
         raise UserError("The studio needs the extra: pip install 'latentia[studio]'.")
-    from latentia.studio.serve import launch  # before gradio: it is told to keep quiet
-    from latentia.studio.app import build  # noqa: I001
+    from latentia.studio.app import build
+    from latentia.studio.serve import launch
     from latentia.studio.shelf import Shelf
     from latentia.training.device import resolve_device, tune_process
 

@@ -26,6 +26,8 @@ ROOMS = (
     "train",
 )
 """Modules of `studio.rooms`, in the order of their tabs."""
+FORGOTTEN = (600, 3600)
+"""Every so many seconds, files of visitors older than so many are deleted."""
 NOTHING = "There is no trained run here yet. Make one in the room *Train*, or by `latentia fit`."
 
 
@@ -36,7 +38,10 @@ def build(shelf: Shelf, work: Path) -> gr.Blocks:
         shelf: the runs it shows.
         work: a folder that it may write to.
     """
-    with gr.Blocks(title="Latentia studio", analytics_enabled=False, fill_width=True) as blocks:
+    page = gr.Blocks(
+        title="Latentia studio", analytics_enabled=False, fill_width=True, delete_cache=FORGOTTEN
+    )
+    with page as blocks:
         with gr.Row(elem_id="top"):
             gr.Markdown("# Latentia studio", elem_id="name")
             chosen = _chooser(shelf)

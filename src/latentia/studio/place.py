@@ -1,4 +1,4 @@
-"""What every room of the studio is given: the shelf of runs, the one chosen, and how to follow it."""
+"""What every room of the studio is given: the shelf of runs, the one chosen, how to follow it."""
 
 from __future__ import annotations
 

@@ -6,15 +6,13 @@ import ipaddress
 import os
 from pathlib import Path
 
-QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
-os.environ.update(QUIET)  # gradio reads them when it is imported
+import gradio as gr
+from gradio.themes import Base, Color
 
-import gradio as gr  # noqa: E402
-from gradio.themes import Base, Color  # noqa: E402
-
-from latentia.errors import UserError  # noqa: E402
+from latentia.errors import UserError
 
 HERE = Path(__file__).parent
+QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 PORT = 7860
 MOST_WAITING = 64
 """Requests that may wait; later ones are told to come again."""
@@ -59,6 +57,7 @@ def launch(
         raise UserError(
             f"--host {host} lets others reach this page. Say who may: --auth user:password."
         )
+    os.environ.update(QUIET)  # no request to any host
     blocks.queue(max_size=waiting, default_concurrency_limit=1)
     try:
         _, address, _ = blocks.launch(
