@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 RECORDS = {"architecture.md", "benchmarks.md"}
 """Pages that tell of what was decided and measured; their commands are long runs."""
 

@@ -94,7 +94,7 @@ def run_block(block: Block, names: dict[str, Any], called: str, whole: bool) -> 
 def cut(code: str) -> str:
     """The same with every budget small."""
     return re.sub(
-        r"(examples[= ])([\d_]+)",
+        r"(examples(?:=| |\": ))([\d_]+)",
         lambda found: found[1] + str(min(int(found[2].replace("_", "")), MOST_EXAMPLES)),
         code,
     )
