@@ -2,8 +2,8 @@
 
     python tests/docs_notebooks.py [lecture] [book]
 
-makes them anew, in docs/notebooks/, and the pictures that the pages show, in docs/images/tutorials/.
-It needs the extra `docs` and a Python kernel (`pip install ipykernel`).
+makes them anew, in docs/notebooks/, and the pictures that the pages show, in
+docs/images/tutorials/. It needs the extra `docs` and a Python kernel (`pip install ipykernel`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def cells_of(page: Path) -> Cells:
     text, at, cells = page.read_text(encoding="utf-8"), 0, []
     for block in blocks_of(page):
         if block.runs:
-            cells += _words(text[at : block.start]) + [("code", _source(block))]
+            cells += [*_words(text[at : block.start]), ("code", _source(block))]
             at = block.end
     return cells + _words(text[at:])
 

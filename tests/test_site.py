@@ -1,4 +1,4 @@
-"""The site: a page for every family, links that lead somewhere, notebooks in step, a clean build."""
+"""The site: a page for each family, links that lead somewhere, notebooks in step, a clean build."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from latentia.cli.main import app
 from latentia.recipes.base import CommonSettings
 from latentia.recipes.registry import FAMILIES
 
-HEADINGS = ("The idea", "The formula", "A picture", "When to use it", "When not", "Settings", "Paper")
+HEADINGS = (
+    "The idea",
+    "The formula",
+    "A picture",
+    "When to use it",
+    "When not",
+    "Settings",
+    "Paper",
+)
 MOST_BYTES = 100_000
 ELSEWHERE = ("http:", "https:", "mailto:")
 _LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^)\s]+)\)")
@@ -47,7 +55,9 @@ def anchors(page: Path) -> set[str]:
     """What `#…` may name in a page: its headings as mkdocs and GitHub write them."""
     heads = re.findall(r"^#+ (.+)$", prose(page), re.M)
     plain = [re.sub(r"[^\w\s-]", "", head.replace("`", "")).strip().lower() for head in heads]
-    return {re.sub(r"\s+", "-", head) for head in plain} | {head.replace(" ", "-") for head in plain}
+    return {re.sub(r"\s+", "-", head) for head in plain} | {
+        head.replace(" ", "-") for head in plain
+    }
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -76,7 +86,9 @@ def test_the_signs_are_right_and_the_slip_is_told(name: str) -> None:
 
 def test_pictures_of_families_are_small() -> None:
     large = [p.name for p in (DOCS / "images/families").iterdir() if p.stat().st_size > MOST_BYTES]
-    large += [p.name for p in (DOCS / "images/tutorials").iterdir() if p.stat().st_size > MOST_BYTES]
+    large += [
+        p.name for p in (DOCS / "images/tutorials").iterdir() if p.stat().st_size > MOST_BYTES
+    ]
     assert not large
 
 
@@ -94,7 +106,9 @@ def test_settings_tables_hold_every_setting(name: str, hooks: ModuleType) -> Non
 def test_tables_are_filled_in(hooks: ModuleType) -> None:
     filled = hooks.on_page_markdown("a\n<!-- settings: gan -->\n<!-- families -->\nb")
     assert "<!--" not in filled and "`relativistic`, `non-saturating`" in filled
-    assert "image `32`; vector `128`" in filled and "[`voice-cyclegan`](voice-cyclegan.md)" in filled
+    assert (
+        "image `32`; vector `128`" in filled and "[`voice-cyclegan`](voice-cyclegan.md)" in filled
+    )
 
 
 @pytest.mark.parametrize("page", markdown(), ids=lambda p: p.relative_to(ROOT).as_posix())
@@ -173,7 +187,7 @@ def test_the_site_builds_without_a_warning_and_loads_nothing(tmp_path: Path) -> 
     pages = list(tmp_path.rglob("*.html"))
     assert len(pages) > len(FAMILIES)
     loads = re.compile(r"<(?:script|img|iframe|source)[^>]+src=[\"']?(?:https?:)?//")
-    styles = re.compile(r"<link[^>]+rel=[\"']?(?:stylesheet|preconnect|icon)[^>]*href=[\"']?(?:https?:)?//")
+    styles = re.compile(r"<link[^>]+(?:stylesheet|preconnect|icon)[^>]*href=[\"']?(?:https?:)?//")
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not loads.search(text) and not styles.search(text), page.name

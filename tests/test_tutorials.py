@@ -1,8 +1,8 @@
 """The code in the documentation: every block runs, in order, or says why it cannot.
 
-A block of Python or of `console` is run, unless the line before it is `<!-- not run: reason -->`. After
-`<!-- file: name.py -->` a block is written to that file instead. Budgets are cut where no claim
-hangs on them.
+A block of Python or of `console` is run, unless the line before it is `<!-- not run: reason -->`.
+After `<!-- file: name.py -->` a block is written to that file instead. Budgets are cut where no
+claim hangs on them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def name_of(path: Path) -> str:
 
 
 def test_every_block_runs_or_says_why_not() -> None:
-    bare = [f"{name_of(page)}: {b.code[:60]!r}" for page in pages() for b in blocks_of(page) if b.bare]
+    bare = [
+        f"{name_of(page)}: {b.code[:60]!r}" for page in pages() for b in blocks_of(page) if b.bare
+    ]
     assert not bare, "blocks without a language: " + "; ".join(bare)
     shells = {"bash", "sh", "shell", "py"}
     odd = [name_of(page) for page in pages() for b in blocks_of(page) if b.language in shells]

@@ -84,7 +84,9 @@ def progressive_gan(work: Path) -> None:
     run = fitted(work, "progressive-gan", size=16, width=16, start_size=4)
     stages = [run.previews()[i] for i in (0, 2, 4, -1)]
     tiles = [Image.open(path).convert("L").resize((196, 196)) for path in stages]
-    save_image(to_image(np.hstack([np.asarray(t)[:, :, None] for t in tiles])), named("progressive-gan"))
+    save_image(
+        to_image(np.hstack([np.asarray(t)[:, :, None] for t in tiles])), named("progressive-gan")
+    )
 
 
 def diffusion(work: Path) -> None:

@@ -83,9 +83,15 @@ def _takes(field: FieldInfo) -> str:
     if choices := re.findall(r"Literal\[([^\]]+)\]", annotation):
         return ", ".join(f"`{c.strip()}`" for c in choices[0].replace("'", "").split(","))
     kinds = {"bool": "true or false", "int": "whole number", "float": "number", "str": "text"}
-    words = next((said for name, said in kinds.items() if re.search(rf"\b{name}\b", annotation)), "")
+    words = next(
+        (said for name, said in kinds.items() if re.search(rf"\b{name}\b", annotation)), ""
+    )
     if "tuple" in annotation:
         words += "s, with commas"
-    limits = [f"{sign} {getattr(m, at):g}" for m in field.metadata for at, sign in BOUNDS.items()
-              if hasattr(m, at)]
+    limits = [
+        f"{sign} {getattr(m, at):g}"
+        for m in field.metadata
+        for at, sign in BOUNDS.items()
+        if hasattr(m, at)
+    ]
     return " ".join([words, " and ".join(limits)]).strip()
