@@ -1,6 +1,7 @@
 # make demo   train a VAE on real handwritten digits and write its report (two minutes)
 # make test   lint, types and the fast tests
 # make slow   the long evidence runs
+# make docs   build the documentation into site/index.html
 # make clean  forget the environment and the caches; runs/ stays
 
 VENV := .venv
@@ -16,10 +17,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow clean
+.PHONY: help demo test slow docs clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 demo: $(VENV)/.core
 	@rm -rf $(DEMO)
@@ -37,8 +38,12 @@ test: $(VENV)/.dev
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow --timeout 0
 
+docs: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "The site: $(CURDIR)/site/index.html"
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp per set of packages: pip runs again only when pyproject.toml is newer.
