@@ -64,7 +64,9 @@ def append(folder: Path, answer: Answer) -> None:
         finally:
             os.close(at)
     except OSError as problem:
-        raise UserError(f"The answer cannot be kept in {folder.name}: {problem.strerror}.") from None
+        raise UserError(
+            f"The answer cannot be kept in {folder.name}: {problem.strerror}."
+        ) from None
 
 
 def read(folder: Path, weights: str | None = None) -> list[Answer]:

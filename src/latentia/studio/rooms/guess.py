@@ -101,7 +101,9 @@ def build(place: Place) -> None:
         event = button.click(
             work, [session], [session, *view], api_name=called, show_progress="hidden"
         )
-        event.success(lambda s: _rows(place) if _over(s) else gr.skip(), [session], table, **PRIVATE)
+        event.success(
+            lambda s: _rows(place) if _over(s) else gr.skip(), [session], table, **PRIVATE
+        )
     place.follow(lambda _: (None, *_view(None), _rows(place)), [session, *view, table])
 
 
@@ -122,7 +124,7 @@ def _view(found: Session | None) -> tuple[Any, ...]:
     if found is None:
         return EMPTY, "", *_buttons(False), "", ""
     if found.done:
-        return EMPTY, "", *_buttons(False), _told(found), mistakes(found)
+        return "", "", *_buttons(False), _told(found), mistakes(found)
     where = f"Picture {found.card + 1} of {len(found.deck)}"
     return stage(found), where, *_buttons(True), "", ""
 

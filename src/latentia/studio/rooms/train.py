@@ -92,7 +92,14 @@ def build(place: Place) -> None:
     for event in (begun.success, resumed.success, ended.success, timer.tick, shown[3].input):
         event(**looking)
     place.blocks.load(**looking)
-    gr.api(lambda: _facts(trainings.state()), api_name="training")
+
+    def training() -> dict[str, Any]:
+        """Where the training stands."""
+        return _facts(trainings.state())
+
+    gr.api(  # type: ignore[attr-defined]
+        training, api_name="training"
+    )
 
 
 def _form(place: Place) -> list[Any]:
@@ -107,7 +114,10 @@ def _form(place: Place) -> list[Any]:
         elem_id="train-data",
     )
     family = gr.Dropdown(
-        orders.fitting(Looks("image", classes=2)), value="vae", label="Family", elem_id="train-family"
+        orders.fitting(Looks("image", classes=2)),
+        value="vae",
+        label="Family",
+        elem_id="train-family",
     )
     words = gr.Markdown(orders.described("vae"), elem_id="train-about")
     fields = orders.form("vae", "image")
@@ -122,9 +132,7 @@ def _form(place: Place) -> list[Any]:
         )
         table = gr.Markdown(_table(fields), elem_id="train-settings", elem_classes="table-wrap")
     with gr.Row():
-        minutes = gr.Number(
-            10, label="Minutes", minimum=0.01, maximum=orders.MOST_MINUTES, elem_id="train-minutes"
-        )
+        minutes = gr.Number(10, label="Minutes", elem_id="train-minutes")
         seed = gr.Number(0, label="Seed", minimum=0, precision=0, elem_id="train-seed")
     outputs = [words, table, *first]
     data.change(
@@ -184,6 +192,7 @@ def _unfinished(place: Place) -> tuple[gr.Dropdown, gr.Button]:
             names,
             value=names[0] if names else None,
             label="Unfinished runs",
+            allow_custom_value=True,  # runs come to be after the page
             elem_id="train-unfinished",
             scale=3,
         )
@@ -229,8 +238,8 @@ def _progress() -> list[Any]:
 
 def _bar(share: float) -> str:
     return (
-        '<progress max="100" style="width: 100%; accent-color: #0072b2" aria-label="Share of the budget spent" '
-        f'value="{100 * share:.1f}">{share:.0%}</progress>'
+        '<progress max="100" style="width: 100%; accent-color: #0072b2" '
+        f'aria-label="Share of the budget spent" value="{100 * share:.1f}">{share:.0%}</progress>'
     )
 
 
