@@ -35,7 +35,7 @@ def trainings(tmp_path: Path) -> Iterator[Trainings]:
     found.close(5)
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "nothing came of it"

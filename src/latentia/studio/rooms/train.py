@@ -97,9 +97,7 @@ def build(place: Place) -> None:
         """Where the training stands."""
         return _facts(trainings.state())
 
-    gr.api(  # type: ignore[attr-defined]
-        training, api_name="training"
-    )
+    gr.api(training, api_name="training")  # type: ignore[attr-defined]
 
 
 def _form(place: Place) -> list[Any]:
