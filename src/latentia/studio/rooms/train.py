@@ -24,6 +24,9 @@ EVERY = 2.0
 ALL = "all loss terms"
 RATE = "examples a second"
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+ASKED = {**PRIVATE, "queue": True}
+"""Of events that may refuse: only what is queued can tell why."""
+COLOURS = {"blue": "#0072b2", "orange": "#d55e00", "green": "#009e73", "pink": "#cc79a7"}
 PHASES = {
     "none": "Nothing is being trained.",
     "starting": "**{name}** is starting …",
@@ -137,13 +140,13 @@ def _form(place: Place) -> list[Any]:
         kindly(lambda named, old: _data_chosen(place, named, old)),
         [data, family],
         [family, *outputs],
-        **PRIVATE,
+        **ASKED,
     )
     family.input(
         kindly(lambda named, chosen: _family_chosen(place, named, chosen)),
         [data, family],
         outputs,
-        **PRIVATE,
+        **ASKED,
     )
     return [data, family, lines, minutes, seed, *first]
 
@@ -158,11 +161,11 @@ def _asked(field: Setting) -> dict[str, Any]:
 
 
 def _table(fields: list[Setting]) -> str:
-    rows = [
-        f"| `{f.name}` | {f.usual} | {f.help}{': ' if f.options else ''}{', '.join(f.options)} |"
+    """All settings with their usual values, an item each: columns would be narrow here."""
+    return "\n".join(
+        f"- `{f.name}` ({f.usual}): {f.help}{': ' if f.options else ''}{', '.join(f.options)}"
         for f in fields
-    ]
-    return "\n".join(["| setting | usual | what it does |", "|---|---|---|", *rows])
+    )
 
 
 def _data_chosen(place: Place, named: str, family: str) -> tuple[Any, ...]:
@@ -251,7 +254,9 @@ def _view(state: State, curve: str, before: str, now: str | None, place: Place) 
     return (
         _words(state),
         gr.HTML(_bar(state.share), visible=state.run is not None),
-        gr.LinePlot(value=_plotted(state, curve, there), visible=bool(there)),
+        gr.LinePlot(
+            value=_plotted(state, curve, there), visible=bool(there), **_legend(there, curve)
+        ),
         gr.Dropdown(choices=names, value=curve, visible=bool(there)),
         _previews(state),
         gr.Button(interactive=not state.running),
@@ -272,9 +277,24 @@ def _plotted(state: State, curve: str, there: list[str]) -> dict[str, Any] | Non
     if state.run is None or not there:
         return None
     chosen = [n for n in there if n != "rate"] if curve == ALL else [curve]
-    points = curves(state.run, ["rate"] if curve == RATE else chosen)
+    points = curves(state.run, [_key(name) for name in chosen])
     kinds = {"share": "quantitative", "value": "quantitative", "term": "nominal"}
     return {"columns": [*kinds], "data": points, "datatypes": kinds, "mark": "line"}
+
+
+def _legend(there: list[str], curve: str) -> dict[str, Any]:
+    """Colours of the curves, told in the label: the plot has no room for them."""
+    names = [n for n in there if n != "rate"] if curve == ALL else [_key(curve)]
+    pairs = list(zip(names, COLOURS.items(), strict=False))
+    told = ", ".join(f"{name} {word}" for name, (word, _) in pairs)
+    return {
+        "label": f"Curves: {told}" if told else "Curves",
+        "color_map": {name: colour for name, (_, colour) in pairs},
+    }
+
+
+def _key(curve: str) -> str:
+    return "rate" if curve == RATE else curve
 
 
 def _previews(state: State) -> Any:
