@@ -210,7 +210,7 @@ def _voices(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             voice = gr.Audio(
-                sources=["microphone", "upload"],
+                sources=["upload", "microphone"],
                 type="filepath",
                 label="A voice: record or upload it",
                 elem_id="translate-voice",
