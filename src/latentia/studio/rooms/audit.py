@@ -142,7 +142,9 @@ def _widgets() -> _Shown:
         gallery = gr.Gallery(
             label="Findings",
             columns=6,
+            fit_columns=False,
             height="auto",
+            format="png",
             object_fit="contain",
             buttons=["fullscreen"],
             elem_id="audit-gallery",
@@ -151,6 +153,7 @@ def _widgets() -> _Shown:
         table = gr.Dataframe(
             headers=list(HEAD),
             label="The same as a table",
+            column_widths=["25%", "15%", "60%"],
             interactive=False,
             wrap=True,
             max_height=320,

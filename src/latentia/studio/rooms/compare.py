@@ -74,6 +74,7 @@ def _pictures(place: Place, runs: gr.Dropdown) -> None:
         label="Side by side, the same seeds",
         columns=2,
         height="auto",
+        format="png",
         object_fit="contain",
         buttons=["fullscreen"],
         elem_id="compare-gallery",

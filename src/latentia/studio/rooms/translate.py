@@ -110,6 +110,7 @@ def _pictures(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
                 columns=2,
                 object_fit="contain",
                 height="auto",
+                format="png",
                 buttons=["fullscreen"],
                 elem_id="translate-shown",
                 elem_classes="small-pixels",
