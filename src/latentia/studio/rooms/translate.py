@@ -59,8 +59,9 @@ def _lead(opened: Opened | None) -> str:
     if opened is None or not fits(opened):
         return "This run does not translate."
     ways = ", ".join(f"to **{name}**" for name in opened.model.targets)
-    thing = "recordings" if opened.run.spec.sound is not None else "pictures"
-    return f"This run translates {thing} {ways}. Results keep name, size and format."
+    if opened.run.spec.sound is not None:
+        return f"This run translates recordings {ways}. Results are .wav files."
+    return f"This run translates pictures {ways}. Results keep name, size and format."
 
 
 def _targets(opened: Opened | None) -> Any:
@@ -214,6 +215,7 @@ def _voices(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
                 sources=["upload", "microphone"],
                 type="filepath",
                 label="A voice: record or upload it",
+                buttons=["download"],
                 elem_id="translate-voice",
             )
             back = gr.Checkbox(label="Translate back, too", elem_id="translate-voice-back")
@@ -260,7 +262,14 @@ def _voices(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
 
 
 def _player(label: str, name: str, visible: bool = True) -> gr.Audio:
-    return gr.Audio(label=label, interactive=False, type="filepath", elem_id=name, visible=visible)
+    return gr.Audio(
+        label=label,
+        interactive=False,
+        type="filepath",
+        buttons=["download"],  # not to be shared: nothing is sent anywhere
+        elem_id=name,
+        visible=visible,
+    )
 
 
 # refusals
