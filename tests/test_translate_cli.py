@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import latentia
+from latentia.data.mel import LogMel
 from latentia.errors import UserError
 from latentia.run import Run
 from latentia.translating.tiling import translated
@@ -221,6 +222,16 @@ def test_recordings_go_to_the_functions_for_sound(
     pictures = save(noise(8, 8, 3), tmp_path / "pictures" / "a.png").parent
     assert "holds pictures" in call(pictures, "-o", tmp_path / "x").stderr
     assert "holds recordings" in using(Local())(folder, "-o", tmp_path / "x").stderr
+
+
+def test_a_picture_given_to_a_run_on_speech_is_no_recording_and_that_is_said_once(
+    using: Using, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, (1, 64, 64), sound=LogMel.at(8000, 64).to_json())
+    call = using(Local({"jackson": 1, "theo": 1}, ("jackson", "theo")), run)
+    found = call(save(noise(8, 8, 3), tmp_path / "a.png"), "-o", tmp_path / "x")
+    assert found.exit_code == 2 and found.stderr.count("a recording") == 1
+    assert "a.png could not be translated" in found.stderr
 
 
 # Python

@@ -137,6 +137,59 @@ def test_tiny_pictures_keep_their_size(using: Using, tmp_path: Path, size: tuple
             assert image.size == size[::-1]
 
 
+# what the files say of themselves
+
+
+def said_by(path: Path) -> str:
+    """The description that a picture file has, by any of the ways there are."""
+    with Image.open(path) as image:
+        image.load()
+        exif, tags = image.getexif(), getattr(image, "tag_v2", {})
+        found = image.info.get("Description") or image.info.get("comment", b"")
+        if image.format == "TGA":
+            found = image.info.get("id_section", b"")
+        words = found or exif.get(270) or tags.get(270, "")
+    return words.decode() if isinstance(words, bytes) else str(words)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "avif", "tif", "tga", "jp2"])
+def test_translated_pictures_say_that_they_are_synthetic(
+    using: Using, tmp_path: Path, kind: str
+) -> None:
+    path = save(smooth(48, 32), tmp_path / f"a.{kind}")
+    assert "Synthetic" not in said_by(path)
+    assert using(Local())(path, "-o", tmp_path / "out", "--round-trip").exit_code == 0
+    assert "Synthetic picture: translated to B" in said_by(tmp_path / "out" / path.name)
+    assert "translated to A" in said_by(tmp_path / "out" / "round-trip" / path.name)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_deep_pictures_say_it_too(using: Using, tmp_path: Path, kind: str) -> None:
+    head = Head((50, 40), 3, 16, True, {"png": "PNG", "tif": "TIFF"}[kind], icc=b"x" * 99)
+    path = tmp_path / f"deep.{kind}"
+    write_picture(path, head, [noise(40, 50, 4, 16).transpose(2, 0, 1)])
+    assert using(Local())(path, "-o", tmp_path / "out").exit_code == 0
+    assert "Synthetic picture" in said_by(tmp_path / "out" / path.name)
+    with (tmp_path / "out" / path.name).open("rb") as stream:
+        found = open_original(stream)
+    assert found.head.depth == 16 and found.head.icc == b"x" * 99 and found.head.alpha
+
+
+def test_the_mark_leaves_what_the_camera_said(using: Using, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x010F] = "A beach", "Camera"
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    path = save(smooth(48, 32), tmp_path / "a.jpg", exif=exif)
+    call = using(Local())
+    assert call(path, "-o", tmp_path / "out").exit_code == 0
+    assert call(tmp_path / "out" / "a.jpg", "-o", tmp_path / "again").exit_code == 0
+    with Image.open(tmp_path / "again" / "a.jpg") as image:
+        found = image.getexif()
+        taken = found.get_ifd(0x8769)[0x9003]
+    assert found[0x010F] == "Camera" and taken == "2020:01:02 03:04:05"
+    assert found[0x010E].startswith("A beach Synthetic") and found[0x010E].count("Synth") == 1
+
+
 # scale
 
 

@@ -217,27 +217,20 @@ def _recordings(
     round_trip: bool,
     quiet: bool,
 ) -> tuple[dict[str, Any], Outcome]:
-    from latentia.sound.neural import load_vocoder
-    from latentia.translating.job import chosen_target, start_of, way_back
-    from latentia.translating.recordings import translate_recordings
+    from latentia.translating.recordings import translate_recordings, voice_job_of
 
-    target = chosen_target(model, to)
-    start = start_of(model, target)
+    job = voice_job_of(run, model, to, round_trip=round_trip)
     if not quiet:
-        _open("recording", len(items.items), start, target, model.targets, to)
+        _open("recording", len(items.items), job.start, job.to, model.targets, to)
     with telling() as tell:
         outcome = translate_recordings(
             items,
-            model,
-            run.spec,
-            target,
+            job,
             out,
-            back=way_back(model, start) if round_trip else None,
-            vocoder=load_vocoder(run.folder),
             existing=existing,
             told=lambda name, share: tell("translating", round(share * 1000), 1000),
         )
-    return {"from": start, "to": target}, outcome
+    return {"from": job.start, "to": job.to}, outcome
 
 
 def _open(
@@ -272,6 +265,8 @@ def _told(outcome: Outcome) -> dict[str, Any]:
 
 def _print(outcome: Outcome, out: Path) -> None:
     """What was done on standard output, what was not on standard error."""
+    from latentia.translating.many import came_back
+
     for name, why in outcome.skipped:
         say(f"Skipped: {name} ({why}).")
     notes: dict[str, list[str]] = {}
@@ -283,20 +278,13 @@ def _print(outcome: Outcome, out: Path) -> None:
         say(f"{', '.join(names[:_SHOWN])}{more}: {note}.")
     if len(outcome.done) <= _LISTED:
         for done in outcome.done:
-            print(f"{done.path}: {done.words}{_came_back(done.cycle_error)}")
+            print(f"{done.path}: {done.words}{came_back(done.cycle_error)}")
     else:
-        print(f"{out}: {len(outcome.done):,} files{_came_back(outcome.cycle_error)}")
+        print(f"{out}: {len(outcome.done):,} files{came_back(outcome.cycle_error)}")
     if outcome.kept:
         print(f"{len(outcome.kept):,} were there already and are left as they are.")
     for sheet in outcome.sheets:
         print(sheet)
-
-
-def _came_back(error: float | None) -> str:
-    """The cycle error in words."""
-    if error is None:
-        return ""
-    return f"; there and back it differs by {error:.1f} of 255 levels on average"
 
 
 def _hint(job: Job, outcome: Outcome) -> None:

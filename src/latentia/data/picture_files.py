@@ -58,6 +58,7 @@ class Head:
         exif: what the camera said, without orientation and thumbnail.
         dpi: dots per inch.
         compression: of a TIFF.
+        note: what the file is to say of itself.
     """
 
     size: tuple[int, int]
@@ -69,6 +70,7 @@ class Head:
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
     compression: str | None = None
+    note: str | None = None
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.uint16]:

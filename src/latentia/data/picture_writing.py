@@ -10,13 +10,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from latentia.data.picture_files import Head
 
 _QUALITY = 95
 _TIFF_KEPT = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
 _STRIP = 64  # rows of a TIFF that are compressed together
-_SHORT, _LONG, _RATIONAL, _BYTES = 3, 4, 5, 7
+_ASCII, _SHORT, _LONG, _RATIONAL, _BYTES = 2, 3, 4, 5, 7
+_DESCRIPTION = 270  # the tag ImageDescription, of TIFF and of EXIF
+_TGA_WORDS = 255  # bytes
 _PLAIN = {(1, False): "L", (3, False): "RGB", (1, True): "LA", (3, True): "RGBA"}
 
 
@@ -25,7 +28,7 @@ def write_picture(path: Path, head: Head, bands: Iterable[np.ndarray]) -> None:
 
     Args:
         path: the file; write to one aside and rename it (`files.write_aside`).
-        head: what it is.
+        head: what it is; its note is left out where the format has no place for one (BMP, PPM).
         bands: of `head.dtype`, `(channels + alpha, h, width)`, from top to bottom.
     """
     if head.depth == 16 and (head.channels > 1 or head.alpha):
@@ -69,12 +72,42 @@ def _manner(head: Head) -> dict[str, Any]:
         told["dpi"] = head.dpi
     if head.format in ("JPEG", "WEBP", "AVIF"):
         told["quality"] = _QUALITY
+    if head.note:
+        told |= _said(head, head.note)
     if head.format == "JPEG":
         told["subsampling"] = 0
     if head.format == "TIFF":
         kept = head.compression in _TIFF_KEPT
         told["compression"] = head.compression if kept else "tiff_adobe_deflate"
     return told
+
+
+def _said(head: Head, note: str) -> dict[str, Any]:
+    """The note where the format has a place for it."""
+    if head.format == "PNG":
+        words = PngInfo()
+        words.add_text("Description", note)
+        return {"pnginfo": words}
+    if head.format in ("JPEG", "WEBP", "AVIF"):
+        exif = _described(head.exif, note)
+        return {"exif": exif} if exif else {}
+    places = {"TIFF": "description", "JPEG2000": "comment"}
+    if head.format == "TGA":
+        return {"id_section": note.encode("ascii", "replace")[:_TGA_WORDS]}
+    return {places[head.format]: note} if head.format in places else {}
+
+
+def _described(exif: bytes | None, note: str) -> bytes | None:
+    """What the camera said, with the note after its description."""
+    found = Image.Exif()
+    try:
+        found.load(exif or b"")
+        before = str(found.get(_DESCRIPTION, "")).strip("\0 ")
+        if note not in before:
+            found[_DESCRIPTION] = f"{before} {note}".strip()
+        return found.tobytes()
+    except Exception:  # cameras write odd things, which are kept as they are
+        return exif
 
 
 def _deep_png(file: BinaryIO, head: Head, bands: Iterable[np.ndarray]) -> None:
@@ -89,6 +122,8 @@ def _deep_png(file: BinaryIO, head: Head, bands: Iterable[np.ndarray]) -> None:
         _chunk(file, b"pHYs", struct.pack(">IIB", across, down, 1))
     if head.exif:
         _chunk(file, b"eXIf", head.exif.removeprefix(b"Exif\0\0"))
+    if head.note:
+        _chunk(file, b"iTXt", b"Description\0\0\0\0\0" + head.note.encode())
     packer, above = zlib.compressobj(6), None
     for band in bands:
         rows = band.transpose(1, 2, 0).astype(">u2", order="C").view(np.uint8)
@@ -136,6 +171,9 @@ def _deep_tiff(file: BinaryIO, head: Head, bands: Iterable[np.ndarray]) -> None:
         tags.append((338, _SHORT, [2]))
     if head.icc:
         tags.append((34675, _BYTES, list(head.icc)))
+    if head.note:
+        tags.append((_DESCRIPTION, _ASCII, [*head.note.encode("ascii", "replace"), 0]))
+        tags.sort()
     _tiff_directory(file, tags)
 
 
@@ -153,7 +191,7 @@ def _strips(bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 def _tiff_directory(file: BinaryIO, tags: list[tuple[int, int, list[int]]]) -> None:
     """Values too long for an entry first, then the directory, then its place in the header."""
-    forms = {_SHORT: "H", _LONG: "I", _RATIONAL: "I", _BYTES: "B"}
+    forms = {_ASCII: "B", _SHORT: "H", _LONG: "I", _RATIONAL: "I", _BYTES: "B"}
     entries = b""
     for tag, kind, values in tags:
         content = struct.pack(f"<{len(values)}{forms[kind]}", *values)

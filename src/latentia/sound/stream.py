@@ -57,10 +57,10 @@ def measure(path: Path) -> Measured:
         with path.open("rb") as stream:
             header = read_header(stream)
             level = speech_level(counted(blocks(stream)), header.rate)
+        if not count:
+            raise Unreadable("empty", "no samples")
     except (Unreadable, OSError) as problem:
         raise UserError(f"{path} cannot be read as a recording ({problem}).") from problem
-    if not count:
-        raise UserError(f"{path} cannot be read as a recording (empty: no samples).")
     return Measured(header, count, level, float(np.sqrt(squares / count)))
 
 

@@ -64,6 +64,13 @@ class Outcome:
         return sum(errors) / len(errors) if errors else None
 
 
+def came_back(error: float | None) -> str:
+    """The cycle error in words, to be read after what was done; "" without one."""
+    if error is None:
+        return ""
+    return f"; there and back it differs by {error:.1f} of 255 levels on average"
+
+
 One = Callable[[Item, Path, Path | None, Told], Done]
 """Translates a file to a path, and back to another one where that is given; may raise
 `Unreadable`."""

@@ -71,7 +71,7 @@ def translate_original(
         Unreadable: the picture cannot be translated.
     """
     plan = planned(original.head.size, job.trained, job.scale, side=job.size, local=job.local)
-    there = output_head(original.head, plan.out, job.channels[1])
+    there = marked(output_head(original.head, plan.out, job.channels[1]), job.to)
     notes = [*original.notes]
     if original.head.alpha and not there.alpha:
         notes.append(f"{there.format} cannot hold its transparency")
@@ -82,11 +82,19 @@ def translate_original(
         return Translation(plan, tuple(notes), None)
     kept = Spool(out.parent, job.channels[1], plan.work[0], there.dtype)
     replace(way, kept=kept, told=lambda share: told(share / 2)).write(out)
-    home = output_head(original.head, plan.out, back.channels[1])
+    home = marked(output_head(original.head, plan.out, back.channels[1]), back.to)
     found = _Difference(way.x)
     second = partial(_second_half, told)
     _Way(original, back, plan, _of_spool(kept), home, second, found=found).write(returned)
     return Translation(plan, tuple(notes), found.mean)
+
+
+def marked(head: Head, to: str) -> Head:
+    """The head of a picture that says of itself that it is synthetic."""
+    from latentia import __version__
+
+    note = f"Synthetic picture: translated to {to} by a computer (latentia {__version__})."
+    return replace(head, note=note)
 
 
 def _second_half(told: Told, share: float) -> None:
