@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from latentia.abilities import Decodes, Encodes, HasStyles, abilities_of
+from latentia.abilities import Decodes, Encodes, HasPosterior, HasStyles, abilities_of
 from latentia.data.attributes import attributes_of
 from latentia.errors import UserError, nearest
 from latentia.explore.directions import labelled_codes, mean_difference
@@ -69,8 +69,9 @@ def axes_of(run: Run, model: Any, *, seed: int = 0) -> Axes:
     """The latents of a run's model, by effect, with their ranges.
 
     Of models that encode, ranges are mean ± 3 deviations of held-out rows, and the start is the
-    encoding of the first of them. Others start at a draw and go over the prior's ± 3. Those with
-    styles move along the main directions of these, from the mean picture.
+    encoding of the first of them. Others start at a draw and go over the prior's ± 3, as do those
+    with as many latents as the data have numbers, in their own order. Those with styles move along
+    the main directions of these, from the mean picture.
 
     Raises:
         UserError: the model does not decode.
@@ -84,22 +85,39 @@ def axes_of(run: Run, model: Any, *, seed: int = 0) -> Axes:
         space = StyleSpace.of(model)
         words = "Main directions of the styles"
         return _by_prior(space, torch.zeros(space.latent_dim), words, list(range(space.latent_dim)))
-    if isinstance(model, Encodes) and model.latent_dim < run.spec.dims:
-        return _by_data(run, model)
-    return _by_prior(model, draw_of(model, seed)[0], "Latents", None)
+    test = _held_out(run) if knows_where_data_lie(run, model) else None
+    if test is not None:
+        return _by_data(model, test)
+    own_order = list(range(model.latent_dim)) if model.latent_dim >= run.spec.dims else None
+    return _by_prior(model, draw_of(model, seed)[0], "Latents", own_order)
+
+
+def knows_where_data_lie(run: Run, model: object) -> bool:
+    """Whether encodings of data say more than the data themselves: they are few, or uncertain."""
+    if isinstance(model, HasPosterior):
+        return True
+    small = isinstance(model, Decodes) and model.latent_dim < run.spec.dims
+    return small and isinstance(model, Encodes)
 
 
 def _by_prior(decoder: Decodes, start: Tensor, words: str, order: list[int] | None) -> Axes:
+    """`order` None: by how much the data change, which takes a decode for each latent."""
     high = torch.full((decoder.latent_dim,), SPAN)
     if order is None:
-        noise = seeded_noise(range(_DRAWS), (decoder.latent_dim,))
-        order = stirring(decoder, noise)
+        order = stirring(decoder, seeded_noise(range(_DRAWS), (decoder.latent_dim,)))
     return Axes(decoder, order, -high, high, start, words)
 
 
-def _by_data(run: Run, model: Any) -> Axes:
-    test = run.data("test")
-    x = test.batch(spread_rows(len(test), _PROBED)).x
+def _held_out(run: Run) -> Tensor | None:
+    """Some held-out rows; None where the run's data are gone."""
+    try:
+        test = run.data("test")
+    except (UserError, OSError):
+        return None
+    return test.batch(spread_rows(len(test), _PROBED)).x
+
+
+def _by_data(model: Any, x: Tensor) -> Axes:
     z = encode(model, x)
     middle, reach = z.mean(0), SPAN * z.std(0, correction=0).clamp(min=1e-3)
     return Axes(model, weightiest(model, x), middle - reach, middle + reach, z[0], "Latents")
@@ -170,10 +188,10 @@ def directions_of(run: Run, model: Any) -> Directions:
     """The directions of the labels of a run's training rows; none without labels or encoder."""
     if not isinstance(model, Encodes):
         return Directions()
-    train = run.data("train")
     try:
+        train = run.data("train")
         known = attributes_of(train)
-    except UserError:  # rows of which nothing is known
+    except UserError:  # no rows, or some of which nothing is known
         return Directions()
     codes, values = labelled_codes(cast("Encodes", model), train, known, _ROWS)
     both = values.any(0) & ~values.all(0)

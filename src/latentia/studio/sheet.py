@@ -23,6 +23,7 @@ PLAYERS = 16
 """Recordings that can be played at once."""
 _BEHIND = 1000  # points of the data behind those that were made
 _TALL = 440
+_ONE_TALL = 340
 
 
 class Sheet:
@@ -38,16 +39,21 @@ class Sheet:
         self.columns = columns
         self.gallery = gr.Gallery(
             label=label,
+            show_label=False,
+            buttons=["download", "fullscreen"],
             columns=columns,
             height="auto",
             object_fit="contain",
             format="png",
             interactive=False,
             elem_id=f"{name}-gallery",
-            elem_classes="small-pixels",
+            elem_classes=["small-pixels", "sheet"],
         )
         self.plane = gr.Image(
             label=label,
+            show_label=False,
+            buttons=["download", "fullscreen"],
+            alt_text=f"{label}, as points",
             visible=False,
             format="png",
             interactive=False,
@@ -112,6 +118,68 @@ class Sheet:
         else:
             values[3] = players_of(run, x[:PLAYERS], captions, scratch.folder())
         return values
+
+
+class Single:
+    """Widgets for one example of whatever kind a run makes.
+
+    Args:
+        name: of the room, at the head of the widgets' element ids.
+        label: what the example is.
+    """
+
+    def __init__(self, name: str, label: str) -> None:
+        self.picture = gr.Image(
+            label=label,
+            alt_text=label,
+            buttons=["download", "fullscreen"],
+            format="png",
+            interactive=False,
+            height=_ONE_TALL,
+            elem_id=f"{name}-picture",
+            elem_classes="small-pixels",
+        )
+        self.table = gr.Dataframe(
+            label=label,
+            visible=False,
+            interactive=False,
+            elem_id=f"{name}-table",
+            elem_classes="table-wrap",
+        )
+        self.player = gr.HTML(visible=False, elem_id=f"{name}-players")
+
+    @property
+    def widgets(self) -> list[Any]:
+        """In the order of `empty` and `shown`."""
+        return [self.picture, self.table, self.player]
+
+    def empty(self, opened: Opened | None) -> list[Any]:
+        """The widgets of a run's kind, with nothing in them."""
+        look: Look = "pictures" if opened is None else look_of(opened.run.spec)
+        return [
+            gr.Image(value=None, visible=look in ("pictures", "points")),
+            gr.Dataframe(value=None, visible=look == "table"),
+            gr.HTML(value="", visible=look == "recordings"),
+        ]
+
+    def shown(self, opened: Opened, x: Tensor, words: str, scratch: Scratch) -> list[Any]:
+        """An example `(1, …)` in the widget of its kind, the others left alone."""
+        look, values = look_of(opened.run.spec), [gr.skip(), gr.skip(), gr.skip()]
+        if look == "pictures":
+            values[0] = enlarged(pictures_of(x)[0])
+        elif look == "points":
+            values[0] = points_of(opened, x)
+        elif look == "table":
+            values[1] = across(opened.run, x)
+        else:
+            values[2] = players_of(opened.run, x, [words], scratch.folder())
+        return values
+
+
+def across(run: Run, x: Tensor) -> dict[str, Any]:
+    """One row of a table, a line for each column."""
+    rows = [[name, _short(values[0])] for name, values in columns_of(run, x).items()]
+    return {"headers": ["column", "value"], "data": rows}
 
 
 def points_of(opened: Opened, x: Tensor, *, way: bool = False) -> Image.Image:

@@ -26,6 +26,7 @@ MOST = 256
 ANY = "any"
 """The choice of no label, and of the run's own sampler."""
 _USUAL = 16
+_BUTTON: dict[str, Any] = {"size": "md", "min_width": 90}
 
 
 def fits(opened: Opened | None) -> bool:
@@ -59,14 +60,20 @@ def build(place: Place) -> None:
         with gr.Column(scale=1, min_width=260):
             chosen = _choices()
             with gr.Row():
-                go = gr.Button("Generate", variant="primary", elem_id="generate-go", min_width=120)
-                more = gr.Button("Next seeds", elem_id="generate-next", min_width=120)
+                go = gr.Button(
+                    "Generate", variant="primary", size="md", elem_id="generate-go", min_width=90
+                )
+                more = gr.Button("Next seeds", size="md", elem_id="generate-next", min_width=90)
             note = gr.Markdown(elem_id="generate-note")
         with gr.Column(scale=3, min_width=280):
             sheet = Sheet("generate", "Samples")
             with gr.Row():
-                png = gr.DownloadButton("Grid (PNG)", interactive=False, elem_id="generate-png")
-                packed = gr.DownloadButton("All (zip)", interactive=False, elem_id="generate-zip")
+                png = gr.DownloadButton(
+                    "Grid (PNG)", size="md", interactive=False, elem_id="generate-png"
+                )
+                packed = gr.DownloadButton(
+                    "All (zip)", size="md", interactive=False, elem_id="generate-zip"
+                )
             with gr.Accordion("How they were made", open=False):
                 recipe = gr.JSON(label="Recipe", elem_id="generate-recipe")
     results = [*sheet.widgets, png, packed, recipe, note]
@@ -82,6 +89,10 @@ def build(place: Place) -> None:
     step.success(foretell, asked, [note], **quiet).success(
         draw, asked, results, api_visibility="private", show_progress_on=sheet.widgets
     )
+
+
+def _download(words: str, name: str) -> gr.DownloadButton:
+    return gr.DownloadButton(words, interactive=False, elem_id=name, **_BUTTON)
 
 
 def _choices() -> _Choices:
