@@ -25,6 +25,7 @@ from latentia.run import Run
 
 SPAN = 3.0
 """How far latents reach, in deviations to either side."""
+_FIRST = ", the one with the largest effect first"
 _PROBED = 256
 _DRAWS = 16
 _ROWS = 5000  # that directions are learned from
@@ -39,7 +40,7 @@ class Axes:
         order: their numbers, the one with the largest effect first.
         low, high: how far each reaches, `(d,)`.
         start: a place to begin at, `(d,)`.
-        words: what the latents are.
+        words: what the latents are, and their order.
     """
 
     decoder: Any
@@ -83,13 +84,14 @@ def axes_of(run: Run, model: Any, *, seed: int = 0) -> Axes:
         )
     if isinstance(model, HasStyles):
         space = StyleSpace.of(model)
-        words = "Main directions of the styles"
+        words = f"**Main directions of the styles**{_FIRST}"
         return _by_prior(space, torch.zeros(space.latent_dim), words, list(range(space.latent_dim)))
     test = _held_out(run) if knows_where_data_lie(run, model) else None
     if test is not None:
         return _by_data(model, test)
     own_order = list(range(model.latent_dim)) if model.latent_dim >= run.spec.dims else None
-    return _by_prior(model, draw_of(model, seed)[0], "Latents", own_order)
+    words = f"**Latents**{_FIRST if own_order is None else ', in their own order'}"
+    return _by_prior(model, draw_of(model, seed)[0], words, own_order)
 
 
 def knows_where_data_lie(run: Run, model: object) -> bool:
@@ -120,7 +122,9 @@ def _held_out(run: Run) -> Tensor | None:
 def _by_data(model: Any, x: Tensor) -> Axes:
     z = encode(model, x)
     middle, reach = z.mean(0), SPAN * z.std(0, correction=0).clamp(min=1e-3)
-    return Axes(model, weightiest(model, x), middle - reach, middle + reach, z[0], "Latents")
+    return Axes(
+        model, weightiest(model, x), middle - reach, middle + reach, z[0], f"**Latents**{_FIRST}"
+    )
 
 
 def render(

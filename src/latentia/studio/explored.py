@@ -65,9 +65,9 @@ def training_row(opened: Opened, found: atlas.Map, at: int) -> tuple[Tensor, str
     """A row of the map, `(1, …)`, and what it is called."""
     number = int(found.rows[at])
     train = opened.run.data("train")
-    words = f"Training row {number}"
+    words = f"row {number}"
     if found.labels is not None and opened.run.spec.classes:
-        words += f", {opened.run.spec.classes[int(found.labels[at])]}"
+        words += f", label {opened.run.spec.classes[int(found.labels[at])]}"
     return train.batch([number]).x, words
 
 
@@ -102,5 +102,5 @@ def bounds(axes: Axes, dim: int, value: float) -> dict[str, Any]:
         "minimum": round(min(low, value), 3),
         "maximum": round(max(high, value), 3),
         "step": max(round(span / 200, 4), 1e-4),
-        "value": value,
+        "value": round(value, 3),
     }

@@ -34,7 +34,7 @@ NO_ENCODER = (
     "This model does not encode: there is no map of encodings, and a picture of yours cannot be "
     "placed. Move the latents, or go to another place by chance."
 )
-OTHERS = 13
+OTHERS = 14
 """Widgets that `prepared` sets beside the example's and the sliders."""
 
 
@@ -57,7 +57,7 @@ class Exploring:
                 if not isinstance(opened.model, Decodes):
                     return [gr.skip() for _ in range(many)]
                 arrived = self.arrived(opened, explored(opened).axes.start, 0)
-                return [*arrived, *_offered(opened), _more(opened)]
+                return [*arrived, *_offered(opened), _more(opened), explored(opened).axes.words]
         except UserError as problem:
             if run:
                 gr.Warning(str(problem))
@@ -110,7 +110,7 @@ class Exploring:
         tile = gr.Image(visible=False)
         if is_seen(opened):
             tile = gr.Image(value=enlarged(pictures_of(x)[0]), visible=True)
-        return [gr.Image(value=ring, visible=True), tile, f"Nearest: {words}."]
+        return [gr.Image(value=ring, visible=True), tile, f"Nearest on the map: training {words}."]
 
     @kindly
     def live(

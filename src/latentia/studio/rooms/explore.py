@@ -34,6 +34,7 @@ class _Panel:
         manner: label, direction and strength.
         seeing: the map, the nearest row and a note.
         ways_in: what is only there for models that encode, and the excuse for others.
+    turn, words: the button to other latents, and what latents are.
     """
 
     single: Single
@@ -43,6 +44,8 @@ class _Panel:
     manner: list[Any]
     seeing: list[Any]
     ways_in: list[Any]
+    turn: gr.Button
+    words: gr.Markdown
 
     @property
     def place(self) -> list[Any]:
@@ -54,8 +57,8 @@ def build(place: Place) -> None:
     """Sliders at the left, what they make in the middle, the map at the right."""
     with gr.Row(elem_classes="room"):
         with gr.Column(scale=3, min_width=280):
-            sliders, page, turn = _sliders()
-        with gr.Column(scale=3, min_width=280):
+            sliders, page, turn, words = _sliders()
+        with gr.Column(scale=3, min_width=280, elem_id="explore-see"):
             single = Single("explore", "What lies there")
             with gr.Row():
                 chance = gr.Button("Random", size="md", elem_id="explore-random", min_width=90)
@@ -68,18 +71,18 @@ def build(place: Place) -> None:
                 go = gr.Button("Go there", size="sm", elem_id="explore-go")
         with gr.Column(scale=4, min_width=280):
             seeing, ways_in = _map()
-    panel = _Panel(single, sliders, latents, page, manner, seeing, ways_in)
-    _wire(place, panel, turn, chance, reset, go)
+    panel = _Panel(single, sliders, latents, page, manner, seeing, ways_in, turn, words)
+    _wire(place, panel, chance, reset, go)
 
 
-def _sliders() -> tuple[list[gr.Slider], gr.State, gr.Button]:
-    gr.Markdown("**Latents**, the one with the largest effect first", elem_id="explore-order")
+def _sliders() -> tuple[list[gr.Slider], gr.State, gr.Button, gr.Markdown]:
+    words = gr.Markdown(elem_id="explore-order")
     sliders = [
         gr.Slider(-3, 3, 0, label=f"Latent {i}", visible=False, elem_id=f"explore-slider-{i}")
         for i in range(SLIDERS)
     ]
     more = gr.Button("More latents", size="sm", visible=False, elem_id="explore-more")
-    return sliders, gr.State(0), more
+    return sliders, gr.State(0), more, words
 
 
 def _manner() -> list[Any]:
@@ -103,6 +106,7 @@ def _map() -> tuple[list[Any], list[Any]]:
     excuse = gr.Markdown(NO_ENCODER, visible=False, elem_id="explore-no-encoder")
     plane = gr.Image(
         label="Map of encodings: click to go there",
+        show_label=False,
         alt_text="Map of the training rows' encodings",
         buttons=[],
         format="png",
@@ -113,6 +117,7 @@ def _map() -> tuple[list[Any], list[Any]]:
     note = gr.Markdown(elem_id="explore-note")
     nearest = gr.Image(
         label="Nearest training row",
+        show_label=False,
         alt_text="The training row that is encoded nearest",
         buttons=[],
         format="png",
@@ -147,7 +152,6 @@ def _map() -> tuple[list[Any], list[Any]]:
 def _wire(
     place: Place,
     panel: _Panel,
-    turn: gr.Button,
     chance: gr.Button,
     reset: gr.Button,
     go: gr.Button,
@@ -155,7 +159,7 @@ def _wire(
     does, chosen, manner = Exploring(place, panel.single), place.chosen, panel.manner
     plane, (own, heard, row, _) = panel.seeing[0], panel.ways_in
     at = [chosen, panel.latents, panel.page, *manner]
-    _prepare_when_seen(place, panel, turn, does)
+    _prepare_when_seen(place, panel, does)
     gr.on(
         [s.input for s in panel.sliders],
         does.live,
@@ -166,7 +170,7 @@ def _wire(
     still, spot = [chosen, panel.latents, *manner], panel.seeing
     gr.on([s.release for s in panel.sliders], does.looked_up, still, spot, **_LIVE)
     gr.on([w.input for w in manner], does.seen, still, panel.single.widgets, **_LIVE)
-    turn.click(does.turned, at, panel.place, **_QUIET)
+    panel.turn.click(does.turned, at, panel.place, **_QUIET)
     chance.click(does.by_chance, at, panel.place, **_QUIET)
     reset.click(does.back, at, panel.place, **_QUIET)
     plane.select(does.clicked, at, panel.place, **_QUIET)
@@ -179,9 +183,9 @@ def _wire(
     panel.latents.submit(does.settled, at, panel.place, **_QUIET)
 
 
-def _prepare_when_seen(place: Place, panel: _Panel, turn: gr.Button, does: Exploring) -> None:
+def _prepare_when_seen(place: Place, panel: _Panel, does: Exploring) -> None:
     """Latents are put in order when the room is first looked at, not when the page opens."""
-    wanted = [*panel.place, *panel.manner, *panel.ways_in, turn]
+    wanted = [*panel.place, *panel.manner, *panel.ways_in, panel.turn, panel.words]
     place.follow(
         lambda opened: [*panel.single.empty(opened), ""], [*panel.single.widgets, panel.latents]
     )

@@ -41,9 +41,9 @@ class _Choices:
     seed: gr.Number
     count: gr.Slider
     label: gr.Dropdown
-    truncation: gr.Slider
-    guidance: gr.Slider
-    steps: gr.Slider
+    truncation: gr.Number
+    guidance: gr.Number
+    steps: gr.Number
     sampler: gr.Dropdown
 
     @property
@@ -100,32 +100,32 @@ def _choices() -> _Choices:
     return _Choices(
         gr.Number(0, label="Seed", info=said, precision=0, minimum=0, elem_id="generate-seed"),
         gr.Slider(1, MOST, _USUAL, step=1, label="How many", elem_id="generate-count"),
-        gr.Dropdown([ANY], value=ANY, label="Label", visible=False, elem_id="generate-label"),
-        gr.Slider(
-            *(0, 2, 1),
-            step=0.05,
-            label="Truncation",
-            info="Less than 1: more usual, less varied.",
-            visible=False,
-            elem_id="generate-truncation",
-        ),
-        gr.Slider(
-            *(0, 5, 1),
-            step=0.1,
-            label="Guidance",
-            info="Above 1: clearer, less varied.",
-            visible=False,
-            elem_id="generate-guidance",
-        ),
-        gr.Slider(1, 200, 18, step=1, label="Steps", visible=False, elem_id="generate-steps"),
+        gr.Dropdown([ANY], value=None, label="Label", visible=False, elem_id="generate-label"),
+        _number("Truncation", "Less than 1: more usual, less varied.", 0, 2, 0.05),
+        _number("Guidance", "Above 1: clearer, less varied.", 0, 20, 0.1),
+        _number("Steps", "Of the sampler: more take longer.", 1, 10_000, 1),
         gr.Dropdown(
             list(get_args(SamplerName)),
-            value="heun",
+            value=None,
             label="Sampler",
             info="How noise is followed down.",
             visible=False,
             elem_id="generate-sampler",
         ),
+    )
+
+
+def _number(name: str, info: str, least: float, most: float, step: float) -> gr.Number:
+    """A setting of the sampler; where it is empty, the run's own value holds."""
+    return gr.Number(
+        None,
+        label=name,
+        info=info,
+        minimum=least,
+        maximum=most,
+        step=step,
+        visible=False,
+        elem_id=f"generate-{name.lower()}",
     )
 
 
@@ -138,14 +138,14 @@ def _offered(opened: Opened | None) -> list[Any]:
     guided = sampling is not None and bool(getattr(model, "has_guide", False))
     steps = samples.usual_steps(opened.run, model)
     styled = isinstance(model, HasStyles)
-    own = sampling.sampler if sampling else "heun"
+    own = sampling.sampler if sampling else None
     return [
         gr.skip(),
         gr.skip(),
         gr.Dropdown([ANY, *classes], value=ANY, visible=isinstance(model, TakesClasses)),
-        gr.Slider(value=getattr(model, "truncation", 1.0), visible=styled),
-        gr.Slider(value=sampling.guidance if sampling else 1.0, visible=guided),
-        gr.Slider(value=steps or 1, maximum=max(200, steps or 1), visible=steps is not None),
+        gr.Number(value=getattr(model, "truncation", None), visible=styled),
+        gr.Number(value=sampling.guidance if sampling else None, visible=guided),
+        gr.Number(value=steps, visible=steps is not None),
         gr.Dropdown(value=own, visible=sampling is not None),
     ]
 
@@ -155,20 +155,23 @@ def _no_files() -> list[Any]:
 
 
 def _manner(
-    opened: Opened, truncation: float, guidance: float, steps: float, sampler: str
+    opened: Opened,
+    truncation: float | None,
+    guidance: float | None,
+    steps: float | None,
+    sampler: str | None,
 ) -> dict[str, Any]:
-    """What differs from the model's own way; the other widgets are hidden, or say the same."""
-    model, found = opened.model, dict[str, Any]()
-    if isinstance(model, HasStyles) and truncation != getattr(model, "truncation", None):
-        found["truncation"] = truncation
-    if (usual := samples.usual_steps(opened.run, model)) is not None and steps != usual:
-        found["steps"] = int(steps)
-    sampling = getattr(model, "sampling", None)
-    if sampling is not None and guidance != sampling.guidance:
-        found["guidance"] = guidance
-    if sampling is not None and sampler != sampling.sampler:
-        found["sampler"] = sampler
-    return found
+    """What was asked for and differs from the model's own way, by `samples.render`'s names."""
+    model, sampling = opened.model, getattr(opened.model, "sampling", None)
+    own = {
+        "truncation": getattr(model, "truncation", None),
+        "guidance": getattr(sampling, "guidance", None),
+        "steps": samples.usual_steps(opened.run, model),
+        "sampler": getattr(sampling, "sampler", None),
+    }
+    asked = {"truncation": truncation, "guidance": guidance, "sampler": sampler}
+    asked["steps"] = None if steps is None else int(steps)
+    return {k: v for k, v in asked.items() if v not in (None, "") and v != own[k]}
 
 
 def _foretell(place: Place) -> Any:
@@ -177,11 +180,11 @@ def _foretell(place: Place) -> Any:
         run: str,
         seed: float,
         count: float,
-        label: str,
-        truncation: float,
-        guidance: float,
-        steps: float,
-        sampler: str,
+        label: str | None,
+        truncation: float | None,
+        guidance: float | None,
+        steps: float | None,
+        sampler: str | None,
     ) -> str:
         """How long it will take, where the model knows."""
         with place.shelf.using(_some(run)) as opened:
@@ -199,11 +202,11 @@ def _generate(place: Place, sheet: Sheet, scratch: Scratch) -> Any:
         run: str,
         seed: float = 0,
         count: float = _USUAL,
-        label: str = ANY,
-        truncation: float = 1.0,
-        guidance: float = 1.0,
-        steps: float = 18,
-        sampler: str = "heun",
+        label: str | None = None,
+        truncation: float | None = None,
+        guidance: float | None = None,
+        steps: float | None = None,
+        sampler: str | None = None,
     ) -> list[Any]:
         """Draw samples of the seeds from `seed` on."""
         if not 1 <= (count or 0) <= MOST or seed is None or seed < 0:

@@ -25,6 +25,7 @@ TITLE = "Interpolate"
 SEEDS, PICTURES = "two seeds", "two pictures"
 WAYS = ["spherical", "linear"]
 MOST = 60
+_FRAME = 96  # pixels of a frame of the strip, about
 
 
 def fits(opened: Opened | None) -> bool:
@@ -118,6 +119,7 @@ def _picture(end: str) -> gr.Image:
 def _strip() -> gr.Image:
     return gr.Image(
         label="The way",
+        show_label=False,
         alt_text="Frames of the way from A to B",
         buttons=["fullscreen"],
         format="png",
@@ -229,7 +231,8 @@ def _shown(walk: walks.Walk, scratch: Scratch) -> list[Any]:
     """Strip, loop, and both as files."""
     folder, columns = scratch.folder(), min(len(walk.way), 10)
     frames = [enlarged(frame) for frame in pictures_of(walk.way)]
-    strip = grid_image(walk.way, columns)
+    zoom = max(1, _FRAME // max(walk.way.shape[-2:]))
+    strip = grid_image(walk.way, columns, zoom)
     png = save_png(strip, folder / "walk.png", walk.recipe)
     gif = save_loop(frames, folder / "walk.gif", walk.recipe)
     files = [gr.DownloadButton(value=str(path), interactive=True) for path in (png, gif)]

@@ -41,8 +41,10 @@ def build(place: Place) -> None:
                 elem_id="mix-split",
             )
             seed = gr.Number(0, label="First seed", precision=0, minimum=0, elem_id="mix-seed")
-            truncation = gr.Slider(
-                *(0, 2, 1),
+            truncation = gr.Number(
+                None,
+                minimum=0,
+                maximum=2,
                 step=0.05,
                 label="Truncation",
                 info="Less than 1: more usual, less varied.",
@@ -50,8 +52,10 @@ def build(place: Place) -> None:
             )
             go = gr.Button("Mix", variant="primary", size="md", elem_id="mix-go")
         with gr.Column(scale=3, min_width=280):
+            gr.Markdown("Each cell is the picture on its left, with styles of the one above.")
             table = gr.Image(
-                label="Mixtures: each cell is the picture on its left with styles of the one above",
+                label="Mixtures",
+                show_label=False,
                 alt_text="Sources at the top and the left, their mixtures between them",
                 buttons=["fullscreen"],
                 format="png",
@@ -70,8 +74,8 @@ def build(place: Place) -> None:
 
 
 def _offered(opened: Opened | None) -> list[Any]:
-    own = 1.0 if opened is None else getattr(opened.model, "truncation", 1.0)
-    return [gr.Slider(value=own), None, gr.DownloadButton(value=None, interactive=False)]
+    own = None if opened is None else getattr(opened.model, "truncation", None)
+    return [gr.Number(value=own), None, gr.DownloadButton(value=None, interactive=False)]
 
 
 def _mix(place: Place, scratch: Scratch) -> Any:
@@ -82,7 +86,7 @@ def _mix(place: Place, scratch: Scratch) -> Any:
         columns: float = 5,
         split: str = "coarse",
         seed: float = 0,
-        truncation: float = 1.0,
+        truncation: float | None = None,
     ) -> list[Any]:
         """Mix the pictures of seeds from `seed` on with those of 1,000 later."""
         if not (1 <= rows <= MOST and 1 <= columns <= MOST) or seed is None or seed < 0:
