@@ -35,8 +35,8 @@ from latentia.run import Run
 def made(folder: Path, family: str, data: str = "digits", **more: object) -> Run:
     kind = open_data(data).spec.kind
     settings = {**TINY[family, kind], **more}
-    fit(data, family, examples=256, out=folder / family, report=False, quiet=True, **settings)
-    return Run.open(folder / family)
+    out = folder / family
+    return fit(data, model=family, examples=256, out=out, settings=settings, quiet=True)
 
 
 @pytest.fixture(scope="module")

@@ -144,13 +144,13 @@ class Exploring:
     def explore(
         self,
         run: str,
-        latents: str,
+        latents: str | None = None,
         label: str = NONE,
         direction: str = NONE,
         strength: float = 0.0,
     ) -> list[Any]:
         """Decode a place: numbers with commas between them, empty for where the room begins."""
-        return self.seen(run, latents, label, direction, strength)
+        return self.seen(run, latents or "", label, direction, strength)
 
     @kindly
     def looked_up(
