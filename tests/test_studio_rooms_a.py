@@ -96,10 +96,11 @@ def test_generate_takes_the_runs_own_way_unless_asked(client: Any) -> None:
 
 def test_mistakes_are_told_in_words(client: Any) -> None:
     for words, event, message in (
-        (("gone",), "/generate", "no run 'gone'"),
+        (("gone",), "/generate", "gone"),
         (("vae", 0, 1, "3"), "/generate", "without classes"),
         (("vae", 0, 1000), "/generate", "256"),
         (("vae", "1, 2"), "/explore", "3 numbers"),
+        (("vae", "0, 0, 0", NONE, "ten", 1.0), "/explore", "no direction 'ten'"),
         (("vae", "here"), "/explore", "list of numbers"),
         (("vae", "two pictures"), "/interpolate", "both pictures"),
         (("style", 99), "/mix", "12"),
@@ -123,7 +124,7 @@ def test_interpolate_gives_a_strip_and_a_loop(client: Any) -> None:
     with Image.open(value_of(strip)) as image:
         assert image.width > 4 * image.height
     with Image.open(value_of(loop)) as film:
-        assert film.n_frames == 8
+        assert getattr(film, "n_frames", 1) == 8
     told = read_recipe(Path(value_of(png)))
     assert told["from"] == {"seed": 0} and told["frames"] == 5 and "spherical" in note
     straight = client.predict("vae", how="linear", frames=5, api_name="/interpolate")

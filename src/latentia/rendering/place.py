@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -197,7 +197,7 @@ def directions_of(run: Run, model: Any) -> Directions:
         known = attributes_of(train)
     except UserError:  # no rows, or some of which nothing is known
         return Directions()
-    codes, values = labelled_codes(cast("Encodes", model), train, known, _ROWS)
+    codes, values = labelled_codes(model, train, known, _ROWS)
     both = values.any(0) & ~values.all(0)
     found = {
         name: mean_difference(codes, values[:, i]) for i, name in enumerate(known.names) if both[i]

@@ -87,12 +87,20 @@ def _sliders() -> tuple[list[gr.Slider], gr.State, gr.Button, gr.Markdown]:
 
 def _manner() -> list[Any]:
     return [
-        gr.Dropdown([NONE], value=NONE, label="Label", visible=False, elem_id="explore-label"),
+        gr.Dropdown(
+            [NONE],
+            value=NONE,
+            label="Label",
+            allow_custom_value=True,
+            visible=False,
+            elem_id="explore-label",
+        ),
         gr.Dropdown(
             [NONE],
             value=NONE,
             label="Direction",
             info="Towards examples with a label, away from those without.",
+            allow_custom_value=True,
             visible=False,
             elem_id="explore-direction",
         ),

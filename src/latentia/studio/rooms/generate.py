@@ -100,7 +100,15 @@ def _choices() -> _Choices:
     return _Choices(
         gr.Number(0, label="Seed", info=said, precision=0, minimum=0, elem_id="generate-seed"),
         gr.Slider(1, MOST, _USUAL, step=1, label="How many", elem_id="generate-count"),
-        gr.Dropdown([ANY], value=None, label="Label", visible=False, elem_id="generate-label"),
+        gr.Dropdown(
+            [ANY],
+            value=None,
+            label="Label",
+            info="A mixture: 3+5.",
+            allow_custom_value=True,
+            visible=False,
+            elem_id="generate-label",
+        ),
         _number("Truncation", "Less than 1: more usual, less varied.", 0, 2, 0.05),
         _number("Guidance", "Above 1: clearer, less varied.", 0, 20, 0.1),
         _number("Steps", "Of the sampler: more take longer.", 1, 10_000, 1),
