@@ -182,7 +182,7 @@ def _opened(
 
 
 def _asked(run: Run, model: Any, label: str | None) -> Tensor | None:
-    from latentia.cli.explore import class_named
+    from latentia.rendering.samples import class_named
 
     return None if label is None else class_named(run, model, label)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -95,74 +95,39 @@ def sample(
     device: DeviceOption = "auto",
 ) -> None:
     """Draw new data: sample i depends on seed + i alone."""
-    from latentia.abilities import Samples
     from latentia.cli.output import save, save_table
-    from latentia.cli.sampling import foretell, resample
+    from latentia.cli.sampling import foretell
+    from latentia.rendering.samples import render
 
     found, model = opened(run, device)
-    require(model, (Samples,), "sample", found)
-    if truncation is not None:
-        _with_styles(found, model, "truncate").truncation = truncation
-    chosen = {"guidance": guidance, "sampler": sampler}
-    resample(found, model, {key: value for key, value in chosen.items() if value is not None})
-    foretell(model, n, steps)
-    asked, seeds = (
-        None if label is None else class_named(found, model, label),
+    foretell(found, model, n, guidance=guidance, steps=steps, sampler=sampler)
+    drawn = render(
+        found,
+        model,
         range(seed, seed + n),
+        label=label,
+        truncation=truncation,
+        guidance=guidance,
+        steps=steps,
+        sampler=sampler,
     )
-    drawn = model.sample(seeds, condition=asked, steps=steps)
     if out.suffix.lower() == ".csv":
-        print(save_table(out, found, drawn, label))
+        print(save_table(out, found, drawn.x, label))
         return
     if found.spec.sound is not None and not out.suffix:
-        print(_spoken(found, drawn, out))
+        print(_spoken(found, drawn.x, out))
         return
-    print(save(out, {"samples": drawn}, seeds=list(seeds)))
+    print(save(out, {"samples": drawn.x}, seeds=drawn.seeds))
 
 
 def _spoken(run: Run, drawn: Tensor, out: Path) -> Path:
     """Drawn recordings as .wav files in a folder."""
-    from latentia.data.mel import LogMel
-    from latentia.sound.drawn import save_recordings
-    from latentia.sound.neural import load_vocoder
-    from latentia.sound.vocoders import GriffinLim
+    from latentia.rendering.views import save_sounds
 
     if out.is_file():
         raise UserError(f"{out} is a file, not a folder; choose another --out.")
-    assert run.spec.sound is not None
-    vocoder = load_vocoder(run.folder) or GriffinLim(LogMel.from_json(run.spec.sound))
-    save_recordings(drawn, vocoder, out, f"a {run.family} model of {run.spec.name}")
+    save_sounds(run, drawn, out)
     return out
-
-
-def _with_styles(run: Run, model: Any, verb: str) -> Any:
-    """The model, if it has styles; a UserError otherwise."""
-    from latentia.cli.mix import require_styles
-
-    require_styles(run, model, verb)
-    return model
-
-
-def class_named(run: Run, model: object, name: str) -> Tensor:
-    """The number of a class that the model can be asked for, or weights of a mixture."""
-    import torch
-
-    from latentia.abilities import TakesClasses
-    from latentia.errors import nearest
-
-    if not isinstance(model, TakesClasses):
-        raise UserError(
-            f"The {run.family} in {run.folder} was trained without classes, so --label has nothing "
-            "to choose from. conditional-vae takes classes, and gan and diffusion with "
-            "conditional=true."
-        )
-    known = run.spec.classes
-    names = [name] if name in known else name.split("+")
-    for each in names:
-        if each not in known:
-            raise UserError(f"There is no class {each!r}: {nearest(each, known)}")
-    numbers = torch.tensor([known.index(each) for each in names])
-    return numbers[0] if len(names) == 1 else torch.eye(len(known))[numbers].mean(0)
 
 
 def reconstruct(

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from latentia.cli.common import DeviceOption, RunArg, examples, opened, say
 from latentia.cli.explore import OutOption
 from latentia.errors import UserError
-
-if TYPE_CHECKING:
-    from latentia.abilities import HasStyles
-    from latentia.run import Run
-
-_APART = 1000  # seeds between the first row's and the first column's
 
 SeedsOption = Annotated[
     str | None,
@@ -64,34 +58,15 @@ def mix(
 ) -> None:
     """Mix styles: each cell is the picture on the left with some styles of the one above."""
     from latentia.cli.output import save
-    from latentia.explore.mixing import SPLITS, mixing_table
+    from latentia.rendering.mixing import APART, render
 
     found, model = opened(run, device)
-    styled = require_styles(found, model, "mix styles")
-    if split not in SPLITS:
-        raise UserError(f"--split is coarse, middle or fine, not {split!r}.")
     left = _seeds(row_seeds, "--row-seeds", range(seed, seed + rows))
-    top = _seeds(column_seeds, "--column-seeds", range(seed + _APART, seed + _APART + columns))
-    table = mixing_table(styled, left, top, split, truncation=truncation)
-    pictures = {"mix": table.flatten(0, 1)}
+    top = _seeds(column_seeds, "--column-seeds", range(seed + APART, seed + APART + columns))
+    mixed = render(found, model, left, top, split=split, truncation=truncation)  # type: ignore[arg-type]
+    pictures = {"mix": mixed.table.flatten(0, 1)}
     print(save(out, pictures, columns=len(top) + 1, row_seeds=left, column_seeds=top))
     say(f"Every cell: the {split} styles of the picture above, all others of the one to the left.")
-
-
-def require_styles(run: Run, model: object, verb: str) -> HasStyles:
-    """The model, if it has styles.
-
-    Raises:
-        UserError: it has none.
-    """
-    from latentia.abilities import HasStyles
-
-    if not isinstance(model, HasStyles):
-        raise UserError(
-            f"The {run.family} in {run.folder} cannot {verb}: its layers have no styles of their "
-            "own. The family style-gan has them."
-        )
-    return model
 
 
 def _seeds(text: str | None, option: str, otherwise: range) -> list[int]:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.data import audio
-from latentia.data.images import Target, Unreadable, decode, parse_colour, quiet_pillow
-from latentia.data.mel import LogMel
 from latentia.data.pictures import save_folder, save_grid
-from latentia.data.spec import Dataset, to_unit
-from latentia.data.tables import TableEncoder
 from latentia.errors import UserError
 from latentia.files import write_aside, write_csv
+from latentia.rendering.examples import from_file, row_of
+from latentia.rendering.views import columns_of
 from latentia.run import Run
 
 _TABLES = (".zip", ".npz", ".npy", ".csv", ".tsv", ".parquet", ".tar", ".gz")
@@ -99,14 +96,9 @@ def save_table(out: Path, run: Run, rows: Tensor, label: str | None = None) -> P
     if run.spec.kind != "vector":
         raise UserError(f"{out} is a table, but {run.folder} makes pictures; name a .png instead.")
     _require_no_folder(out)
-    values = rows.cpu().numpy()
-    facts = run.spec.columns
-    if facts is None:
-        columns: dict[str, list[Any]] = {str(i): v.tolist() for i, v in enumerate(values.T)}
-    else:
-        columns = TableEncoder.from_json(facts).inverse(values)
+    columns = columns_of(run, rows)
     if label is not None:
-        columns[(facts or {}).get("label") or "label"] = [label] * len(values)
+        columns[(run.spec.columns or {}).get("label") or "label"] = [label] * len(rows)
     write_csv(out, list(columns), zip(*columns.values(), strict=True))
     return out
 
@@ -130,7 +122,7 @@ def example(run: Run, word: str) -> Tensor:
     """
     path = Path(word).expanduser()
     if path.is_file():
-        return _from_file(run, path)
+        return from_file(run, path)
     if not word.isdecimal():
         thing = "an image" if run.spec.sound is None else "a sound"
         raise UserError(f"{word!r} is neither {thing} file nor a row number of the test split.")
@@ -160,30 +152,3 @@ def named_examples(run: Run, words: Sequence[str], split: str, n: int) -> tuple[
         names += [str(rows.called[i]) for i in some]
         parts.append(rows.batch(some).x)
     return names, torch.cat(parts)
-
-
-def row_of(rows: Dataset, number: int) -> Tensor:
-    """`(1, …)`, one row by number."""
-    if number >= len(rows):
-        raise UserError(f"The test split has rows 0 to {len(rows) - 1}; there is no {number}.")
-    return rows.batch([number]).x
-
-
-def _from_file(run: Run, path: Path) -> Tensor:
-    if run.spec.kind != "image":
-        raise UserError(f"{run.folder} models vectors; name a row number instead of {path}.")
-    what = "an image" if run.spec.sound is None else "a recording"
-    try:
-        with quiet_pillow(), path.open("rb") as stream:
-            levels = _decoded(run, stream)
-    except Unreadable as problem:
-        raise UserError(f"{path} cannot be read as {what} ({problem}).") from None
-    return to_unit(torch.from_numpy(levels.copy())[None])
-
-
-def _decoded(run: Run, stream: BinaryIO) -> np.ndarray:
-    """`(C, H, W)` levels of a picture or a recording, in the form of the run's data."""
-    if run.spec.sound is not None:
-        return audio.decode(stream, LogMel.from_json(run.spec.sound))
-    channels, height, width = run.spec.shape
-    return decode(stream, Target(height, width, channels, parse_colour(run.options.background)))

@@ -72,63 +72,31 @@ def interpolate(
 
     A model that does not encode finds examples in its latent space by inversion.
     """
-    from latentia.abilities import Decodes, Encodes
+    from latentia.abilities import Decodes
     from latentia.cli.output import save
-    from latentia.explore.latent import between, codes_of, decode
+    from latentia.rendering.walk import render, require_how
 
     found, model = opened(run, device)
     require(model, (Decodes,), "interpolate", found)
-    if how not in ("linear", "spherical", "aggregate"):
-        raise UserError(f"--how is 'linear', 'spherical' or 'aggregate', not {how!r}.")
-    model, (first, last) = _ends(found, model, (a, b))
-    if how == "spherical" and _walks_in_styles(model):
+    require_how(how)
+    model, ends = _ends(found, model, (a, b))
+    walk = render(found, model, *ends, frames=frames, how=how)  # type: ignore[arg-type]
+    if how == "spherical" and walk.how == "linear":
         say("A straight walk through the styles.")
-        how = "linear"  # style space has no shell that a straight way would leave
-    if how == "aggregate":
-        require(model, (Encodes,), "say where training rows are encoded", found)
-    codes = codes_of(model, found.data("train")) if how == "aggregate" else None
-    way = decode(model, between(first, last, frames, how, codes))[0]  # type: ignore[arg-type]
-    print(save(out, {"walk": way}, columns=frames))
-    _tell_smoothness(found, way[None], perceptual)
+    print(save(out, {"walk": walk.way}, columns=frames))
+    _tell_smoothness(found, walk.way[None], perceptual)
 
 
-def _ends(run: Run, model: Any, words: tuple[str, str]) -> tuple[Any, list[Tensor]]:
-    """The model, with a way back where an end is an example, and the latents of both ends."""
+def _ends(run: Run, model: Any, words: tuple[str, str]) -> tuple[Any, list[int | Tensor]]:
+    """The model, with a way back where an end is an example, and both ends."""
     from latentia.cli.inverting import encoding
     from latentia.cli.output import example
-    from latentia.explore.latent import encode
 
     seeds = [_seed(word) for word in words]
-    rows = [example(run, w) if s is None else None for w, s in zip(words, seeds, strict=True)]
-    if seeds.count(None):
+    ends = [example(run, w) if s is None else s for w, s in zip(words, seeds, strict=True)]
+    if None in seeds:
         model = encoding(run, model, "interpolate between examples")
-    model = _in_styles(model)
-    latents = [
-        _drawn(model, seed) if row is None else encode(model, row)
-        for seed, row in zip(seeds, rows, strict=True)
-    ]
-    return model, latents
-
-
-def _in_styles(model: Any) -> Any:
-    """Between draws of a model with styles the way leads through those."""
-    from torch import nn
-
-    from latentia.abilities import Decodes, HasStyles
-    from latentia.explore.inverse_space import space_of
-    from latentia.explore.invert import Inverter, Likeness
-
-    if not isinstance(model, HasStyles):
-        return model
-    assert isinstance(model, nn.Module) and isinstance(model, Decodes)
-    return Inverter(model, space_of(model), nn.Identity(), Likeness(1.0))
-
-
-def _walks_in_styles(model: Any) -> bool:
-    from latentia.explore.inverse_space import LayerStyles
-    from latentia.explore.invert import Inverter
-
-    return isinstance(model, Inverter) and isinstance(model.space, LayerStyles)
+    return model, ends
 
 
 def _seed(word: str) -> int | None:
@@ -139,17 +107,6 @@ def _seed(word: str) -> int | None:
     if not number.isdecimal():
         raise UserError(f"{word!r} is no seed; write one such as seed:7.")
     return int(number)
-
-
-def _drawn(model: Any, seed: int | None) -> Tensor:
-    """The latent of a draw, `(1, d)`."""
-    from latentia.explore.inverse_space import draw_of
-    from latentia.explore.invert import Inverter
-
-    assert seed is not None
-    if isinstance(model, Inverter):
-        return model.space.spread(model.space.draw([seed])).cpu()
-    return draw_of(model, seed)
 
 
 def _tell_smoothness(run: Run, ways: Tensor, train_it: bool) -> None:
@@ -228,8 +185,9 @@ def _begin(
 
     from latentia.abilities import Encodes, HasStyles
     from latentia.cli.inverting import encoding
-    from latentia.cli.output import example, row_of
+    from latentia.cli.output import example
     from latentia.explore.latent import encode
+    from latentia.rendering.examples import row_of
 
     if row is not None and start is not None:
         raise UserError("Name a test row or a file to start from, not both.")

@@ -30,7 +30,7 @@ KINDS = {
     "between": ("s", "half way between two of them"),
     "prior": ("^", "draws from the prior"),
 }
-_COLOURS = (
+COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C8C8C", "#B8A000", "#7A4FA3"),
     *("#8B5A2B", "#C2185B"),
 )
@@ -122,7 +122,7 @@ def draw(sights: Sequence[Sight], out: Path) -> None:
 def _map(axis: Axes, one: Sight) -> None:
     points = one.places.numpy()
     labels = np.zeros(len(points), int) if one.labels is None else one.labels
-    colours = [_COLOURS[k % len(_COLOURS)] for k in labels]
+    colours = [COLOURS[k % len(COLOURS)] for k in labels]
     axis.scatter(points[:, 0], points[:, 1], s=7, c=colours, alpha=0.45, lw=0)
     names = np.unique(labels) if one.labels is not None and labels.max() < 20 else ()
     for k in names:
@@ -131,7 +131,7 @@ def _map(axis: Axes, one: Sight) -> None:
             middle[0],
             middle[1],
             str(k),
-            color=_COLOURS[k % len(_COLOURS)],
+            color=COLOURS[k % len(COLOURS)],
             fontsize=15,
             weight="bold",
         )

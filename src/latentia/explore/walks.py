@@ -45,10 +45,10 @@ def walks(
     generator = torch.Generator().manual_seed(mixed_seed(seed, 0))
     if start is not None or not isinstance(model, Encodes):
         z = torch.randn(16, model.latent_dim, generator=generator)
-        chosen = dims if dims is not None else _stirring(model, z)[:most]
+        chosen = dims if dims is not None else stirring(model, z)[:most]
         return chosen, traverse(model, z[0] if start is None else start, chosen, span, steps)
     start = encode(model, x[:1])[0]
-    chosen = dims if dims is not None else _active(model, x)[:most]
+    chosen = dims if dims is not None else weightiest(model, x)[:most]
     if model.latent_dim >= x[0].numel():
         return chosen, traverse(model, start, chosen, span, steps)
     z = encode(model, x)
@@ -83,7 +83,7 @@ def pair_walk(
     return pair_grid(model, z[0], pair, span, steps, center=middle, scale=unit)
 
 
-def _active(model: Encodes, x: Tensor) -> list[int]:
+def weightiest(model: Encodes, x: Tensor) -> list[int]:
     """By weight; in the order given where there are too many latents to probe."""
     cheap = isinstance(model, HasPosterior)
     if not cheap and isinstance(model, Decodes) and model.latent_dim > MOST_PROBED:
@@ -91,7 +91,7 @@ def _active(model: Encodes, x: Tensor) -> list[int]:
     return active_dimensions(model, x if cheap else x[:64]).tolist()
 
 
-def _stirring(model: Decodes, z: Tensor) -> list[int]:
+def stirring(model: Decodes, z: Tensor) -> list[int]:
     """By the mean squared change of the output when a latent drawn from the prior flips sign."""
     if model.latent_dim > MOST_PROBED:
         return list(range(model.latent_dim))

@@ -1,20 +1,213 @@
-"""The room *Explore*."""
+"""The room *Explore*: a slider for each latent, the map of encodings, a picture of one's own."""
 
 from __future__ import annotations
 
-import gradio as gr
+from dataclasses import dataclass
+from typing import Any
 
+import gradio as gr
+from gradio.context import Context
+
+from latentia.abilities import Decodes
+from latentia.studio.exploring import NO_ENCODER, NONE, SLIDERS, Exploring
 from latentia.studio.place import Place
+from latentia.studio.sheet import Single
 from latentia.studio.shelf import Opened
 
 TITLE = "Explore"
+_QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_LIVE: dict[str, Any] = {**_QUIET, "queue": False, "trigger_mode": "always_last"}
 
 
 def fits(opened: Opened | None) -> bool:
-    """TODO."""
-    return opened is not None
+    """For models that decode."""
+    return opened is not None and isinstance(opened.model, Decodes)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """The widgets that change.
+
+    Attributes:
+        latents: the whole place, as numbers; sliders show a part of it.
+        page: the first of the shown latents, in the order of effect.
+        manner: label, direction and strength.
+        seeing: the map, the nearest row and a note.
+        ways_in: what is only there for models that encode, and the excuse for others.
+    turn, words: the button to other latents, and what latents are.
+    """
+
+    single: Single
+    sliders: list[gr.Slider]
+    latents: gr.Textbox
+    page: gr.State
+    manner: list[Any]
+    seeing: list[Any]
+    ways_in: list[Any]
+    turn: gr.Button
+    words: gr.Markdown
+
+    @property
+    def place(self) -> list[Any]:
+        """What changes with the place, in the order of `Exploring.arrived`."""
+        return [*self.single.widgets, self.latents, *self.seeing, self.page, *self.sliders]
 
 
 def build(place: Place) -> None:
-    """TODO."""
-    gr.Markdown("…")
+    """Sliders at the left, what they make in the middle, the map at the right."""
+    with gr.Row(elem_classes="room"):
+        with gr.Column(scale=3, min_width=280):
+            sliders, page, turn, words = _sliders()
+        with gr.Column(scale=3, min_width=280, elem_id="explore-see"):
+            single = Single("explore", "What lies there")
+            with gr.Row():
+                chance = gr.Button("Random", size="md", elem_id="explore-random", min_width=90)
+                reset = gr.Button("Reset", size="md", elem_id="explore-reset", min_width=90)
+            manner = _manner()
+            with gr.Accordion("The place in numbers", open=False):
+                latents = gr.Textbox(
+                    label="Latents", info="Enter goes there.", lines=2, elem_id="explore-latents"
+                )
+                go = gr.Button("Go there", size="sm", elem_id="explore-go")
+        with gr.Column(scale=4, min_width=280):
+            seeing, ways_in = _map()
+    panel = _Panel(single, sliders, latents, page, manner, seeing, ways_in, turn, words)
+    _wire(place, panel, chance, reset, go)
+
+
+def _sliders() -> tuple[list[gr.Slider], gr.State, gr.Button, gr.Markdown]:
+    words = gr.Markdown(elem_id="explore-order")
+    sliders = [
+        gr.Slider(-3, 3, 0, label=f"Latent {i}", visible=False, elem_id=f"explore-slider-{i}")
+        for i in range(SLIDERS)
+    ]
+    more = gr.Button("More latents", size="sm", visible=False, elem_id="explore-more")
+    return sliders, gr.State(0), more, words
+
+
+def _manner() -> list[Any]:
+    return [
+        gr.Dropdown(
+            [NONE],
+            value=NONE,
+            label="Label",
+            allow_custom_value=True,
+            visible=False,
+            elem_id="explore-label",
+        ),
+        gr.Dropdown(
+            [NONE],
+            value=NONE,
+            label="Direction",
+            info="Towards examples with a label, away from those without.",
+            allow_custom_value=True,
+            visible=False,
+            elem_id="explore-direction",
+        ),
+        gr.Slider(
+            *(-3, 3, 0), step=0.1, label="Strength", visible=False, elem_id="explore-strength"
+        ),
+    ]
+
+
+def _map() -> tuple[list[Any], list[Any]]:
+    excuse = gr.Markdown(NO_ENCODER, visible=False, elem_id="explore-no-encoder")
+    plane = gr.Image(
+        label="Map of encodings: click to go there",
+        show_label=False,
+        alt_text="Map of the training rows' encodings",
+        buttons=[],
+        format="png",
+        interactive=False,
+        visible=False,
+        elem_id="explore-map",
+    )
+    note = gr.Markdown(elem_id="explore-note")
+    nearest = gr.Image(
+        label="Nearest training row",
+        show_label=False,
+        alt_text="The training row that is encoded nearest",
+        buttons=[],
+        format="png",
+        interactive=False,
+        visible=False,
+        height=200,
+        elem_id="explore-nearest",
+        elem_classes="small-pixels",
+    )
+    own = gr.Image(
+        label="Your own picture",
+        type="filepath",
+        sources=["upload", "clipboard"],
+        visible=False,
+        height=200,
+        elem_id="explore-own",
+    )
+    heard = gr.Audio(
+        label="Your own recording", type="filepath", visible=False, elem_id="explore-heard"
+    )
+    row = gr.Number(
+        label="Held-out row",
+        info="Enter encodes it.",
+        precision=0,
+        minimum=0,
+        visible=False,
+        elem_id="explore-row",
+    )
+    return [plane, nearest, note], [own, heard, row, excuse]
+
+
+def _wire(
+    place: Place,
+    panel: _Panel,
+    chance: gr.Button,
+    reset: gr.Button,
+    go: gr.Button,
+) -> None:
+    does, chosen, manner = Exploring(place, panel.single), place.chosen, panel.manner
+    plane, (own, heard, row, _) = panel.seeing[0], panel.ways_in
+    at = [chosen, panel.latents, panel.page, *manner]
+    _prepare_when_seen(place, panel, does)
+    gr.on(
+        [s.input for s in panel.sliders],
+        does.live,
+        [*at, *panel.sliders],
+        [*panel.single.widgets, panel.latents],
+        **_LIVE,
+    )
+    still, spot = [chosen, panel.latents, *manner], panel.seeing
+    gr.on([s.release for s in panel.sliders], does.looked_up, still, spot, **_LIVE)
+    gr.on([w.input for w in manner], does.seen, still, panel.single.widgets, **_LIVE)
+    panel.turn.click(does.turned, at, panel.place, **_QUIET)
+    chance.click(does.by_chance, at, panel.place, **_QUIET)
+    reset.click(does.back, at, panel.place, **_QUIET)
+    plane.select(does.clicked, at, panel.place, **_QUIET)
+    own.upload(does.placed, [*at, own], panel.place, **_QUIET)
+    heard.upload(does.placed, [*at, heard], panel.place, **_QUIET)
+    row.submit(does.row, [*at, row], panel.place, **_QUIET)
+    go.click(
+        does.explore, [chosen, panel.latents, *manner], panel.single.widgets, api_name="explore"
+    ).success(does.settled, at, panel.place, **_QUIET)
+    panel.latents.submit(does.settled, at, panel.place, **_QUIET)
+
+
+def _prepare_when_seen(place: Place, panel: _Panel, does: Exploring) -> None:
+    """Latents are put in order when the room is first looked at, not when the page opens."""
+    wanted = [*panel.place, *panel.manner, *panel.ways_in, panel.turn, panel.words]
+    place.follow(
+        lambda opened: [*panel.single.empty(opened), ""], [*panel.single.widgets, panel.latents]
+    )
+    seen = gr.State(False)
+    tab = Context.block
+    while tab is not None and not isinstance(tab, gr.Tab):
+        tab = tab.parent
+    if isinstance(tab, gr.Tab):
+        tab.select(does.prepared, [place.chosen], wanted, **_QUIET).then(
+            lambda: True, None, seen, **_QUIET
+        )
+    place.chosen.change(
+        lambda run, visited: does.prepared(run) if visited else [gr.skip() for _ in wanted],
+        [place.chosen, seen],
+        wanted,
+        **_QUIET,
+    )
