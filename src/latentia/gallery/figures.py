@@ -34,7 +34,15 @@ def figures(run: Run, model: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _losses(terms: dict[str, float]) -> str:
-    return ", ".join(f"{name.partition('/')[2]} {value:.3g}" for name, value in terms.items())
+    """By player, where there are several."""
+    several = len({name.partition("/")[0] for name in terms}) > 1
+    said = {
+        name.replace("/", " ") if several else name.partition("/")[2]: v
+        for name, v in terms.items()
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {v:.3g}" for name, v in said.items()).replace(
+        "-", "−"
+    )
 
 
 def _accuracy(run: Run, model: Any) -> tuple[str, str] | None:
@@ -51,7 +59,7 @@ def _bound(run: Run, model: Any) -> tuple[str, str] | None:
         return None
     x = _test_rows(run)
     bound = float(in_chunks(model.elbo, x).mean())
-    return "bound on the likelihood", f"{bound:.1f} nats, n = {len(x)}"
+    return "bound on the likelihood", f"{bound:.1f} nats, n = {len(x)}".replace("-", "−")
 
 
 def _returned(run: Run, model: Any) -> tuple[str, str] | None:

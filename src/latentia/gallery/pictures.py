@@ -84,7 +84,9 @@ def _translations(run: Run, model: Any) -> Figure:
     height = 3 if test.spec.pair is not None or len(model.targets) > 1 else 2
     ways = [_way(model, to) for to in model.targets]
     rows = ", ".join(["what is given", "what it becomes", _third(run)][:height])
-    caption = f"Held-out {'recordings' if sound else 'pictures'}, {' and '.join(ways)}. Rows: {rows}."
+    caption = (
+        f"Held-out {'recordings' if sound else 'pictures'}, {' and '.join(ways)}. Rows: {rows}."
+    )
     if sound:
         caption += " Bright is loud; time runs to the right, pitch upwards."
     return _grid(shown, f"Translations {' and '.join(ways)}, in rows: {rows}.", caption, columns)
@@ -104,8 +106,7 @@ def _points(run: Run, model: Any) -> Figure:
     plane.dots(real, "var(--c1)")
     plane.crosses(made, "var(--c2)")
     caption = (
-        f"{len(real)} test points (round) and {len(made)} samples (crosses), over "
-        f"{plane.extent()}."
+        f"{len(real)} test points (round) and {len(made)} samples (crosses), over {plane.extent()}."
     )
     return _plane(plane, f"{len(real)} real points and {len(made)} samples in a plane.", caption)
 

@@ -106,7 +106,7 @@ PLANS: dict[str, Plan] = {
         Plan(
             "pix2pix",
             _BETWEEN,
-            "sprites:3000@32",
+            "sprites:1000@32",
             "translations",
             {"pairs": "edges", "width": "32", "critic_width": "16", "batch_size": "8"},
             1.2,

@@ -54,7 +54,9 @@ class Plane:
 
     def arrows(self, tails: np.ndarray, heads: np.ndarray, colour: str) -> None:
         """An arrow from each of `(N, 2)` tails to its head."""
-        ends = np.concatenate([self._places(tails, everywhere=True), self._places(heads, everywhere=True)], 1)
+        ends = np.concatenate(
+            [self._places(tails, everywhere=True), self._places(heads, everywhere=True)], 1
+        )
         path = []
         for x, y, u, v in ends:
             dx, dy = 0.35 * (u - x), 0.35 * (v - y)
