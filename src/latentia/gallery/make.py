@@ -120,10 +120,13 @@ class _Work:
         return True
 
     def _share(self, plan: Plan, open_: Sequence[Plan], left: float) -> float:
-        """Seconds of training for a plan, the first of those that are left."""
-        each = statistics.fmean([BESIDE_SECONDS, *self.beside])
+        """Seconds of training for a plan, the first of those that are left.
+
+        However long the rest took so far, training gets half of the time.
+        """
+        beside = statistics.median([BESIDE_SECONDS, *self.beside]) * len(open_)
         share = plan.weight / sum(p.weight for p in open_)
-        return max(LEAST_SECONDS, share * (left - each * len(open_)))
+        return max(LEAST_SECONDS, share * max(left - beside, left / 2))
 
     def one(self, plan: Plan, seconds: float) -> bool:
         """Make one family's card; False where the user has interrupted its training."""

@@ -41,9 +41,15 @@ def lines(
             marker="." if len(x) < 3 else None,
             label=name,
         )
-    if logarithmic and all((y > 0).all() for _, y in series.values()):
+    if logarithmic and spans_decade([y for _, y in series.values()]):
         axis.set_yscale("log")
     axis.margins(x=0.01)
     axis.set_xlabel(x_label)
     axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return svg(figure, alt)
+
+
+def spans_decade(values: Sequence[np.ndarray]) -> bool:
+    """Whether all are positive and the largest is ten times the smallest: ticks would repeat."""
+    known = np.concatenate([v[np.isfinite(v)] for v in values])
+    return bool(len(known) and (known > 0).all() and known.max() >= 10 * known.min())
