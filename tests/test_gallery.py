@@ -201,6 +201,17 @@ def test_one_that_fails_is_told_and_the_others_go_on(
     assert "It failed" not in Path(facts["page"]).read_text(encoding="utf-8")
 
 
+def test_a_family_without_time_for_a_step_sees_a_few_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "LEAST_SECONDS", 1e-6)
+    monkeypatch.setattr(making, "BESIDE_SECONDS", 1e6)
+    monkeypatch.setattr(making, "FEW_EXAMPLES", 300)
+    made = make(tmp_path, minutes=1e-6, families=["rbm"], device="cpu")
+    assert made.done == ("rbm",)
+    assert Run.open(tmp_path / "rbm").history()[-1]["examples"] == 384  # three batches
+
+
 def test_an_unexpected_failure_after_training_costs_one_card_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

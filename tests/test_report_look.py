@@ -19,8 +19,8 @@ from latentia.gallery.card import Card
 from latentia.gallery.page import page as gallery_page
 from latentia.gallery.plan import PLANS
 from latentia.metrics.fairness_compare import compare
-from latentia.report.draw import CLASS_COLOURS, beside, dot
-from latentia.report.draw_lines import spans_decade
+from latentia.report.draw import CLASS_COLOURS, beside, canvas, dot
+from latentia.report.draw_lines import spans_decade, widen
 from latentia.report.page import Fact, Figure, Section, Table, Tile, render
 from latentia.report.write import write_report
 from seeing import EYES, apart, contrast, lab
@@ -185,3 +185,14 @@ def test_an_axis_is_logarithmic_where_it_spans_a_decade() -> None:
     assert spans_decade([np.array([1.0, 20.0]), np.array([3.0])])
     assert not spans_decade([np.array([15.9, 16.2])]) and not spans_decade([np.array([0.0, 9.0])])
     assert spans_decade([np.array([1.0, np.nan, 10.0])]) and not spans_decade([np.array([])])
+
+
+def test_what_hardly_changes_does_not_look_as_if_it_did() -> None:
+    _, axes = canvas(100, 100)
+    axis = axes[0, 0]
+    for shown, wanted in (((15.999, 16.001), 0.32), ((-1.0, 4.0), 5.0)):
+        axis.set_ylim(*shown)
+        widen(axis)
+        low, high = axis.get_ylim()
+        assert high - low == pytest.approx(wanted, rel=0.01)
+        assert (low + high) / 2 == pytest.approx(sum(shown) / 2)

@@ -24,7 +24,9 @@ from latentia.training.budget import duration
 Say = Callable[[str], None]
 BESIDE_SECONDS = 2.5
 """What a family takes beside its training, before any has been timed: its start, its picture."""
-LEAST_SECONDS = 0.5
+LEAST_SECONDS = 1.0
+FEW_EXAMPLES = 1000
+"""What a family sees that had no time for one step, on a machine busy with other things."""
 
 
 @dataclass(frozen=True)
@@ -153,15 +155,25 @@ class _Work:
             if run.finished or run.resumable:
                 return run if run.finished else fit(data, out=folder, resume=True, quiet=quiet)
             shutil.rmtree(folder)  # stopped before anything was saved
+        run = self._fitted(plan, folder, data, float(f"{seconds / 60:.3g}"), None)
+        if run.finished and not run.history()[-1]["examples"]:
+            shutil.rmtree(folder)
+            run = self._fitted(plan, folder, data, None, FEW_EXAMPLES)
+        return run
+
+    def _fitted(
+        self, plan: Plan, folder: Path, data: str, minutes: float | None, examples: int | None
+    ) -> Run:
         return fit(
             data,
             model=plan.family,
-            minutes=float(f"{seconds / 60:.3g}"),
+            minutes=minutes,
+            examples=examples,
             out=folder,
             seed=self.seed,
             settings=settings(plan, self.out),
             device=self.device,
-            quiet=quiet,
+            quiet=not sys.stderr.isatty(),
         )
 
 

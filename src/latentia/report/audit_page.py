@@ -127,14 +127,10 @@ def _outliers(found: AuditResult) -> Section:
     thing = found.subject.thing
     section = Section("outliers", "Strange examples")
     if listed:
-        one = len(listed) == 1
-        apart = (
-            f"{len(listed):,} {thing} stands apart"
-            if one
-            else f"{len(listed):,} {thing}s stand apart"
-        )
+        stand = f"{thing} stands" if len(listed) == 1 else f"{thing}s stand"
         section.lead = (
-            f"{apart} from all others, the strangest first. Each was judged by a model that has never seen it. The number is its strangeness in nats: one "
+            f"{len(listed):,} {stand} apart from all others, the strangest first. Each was "
+            "judged by a model that has never seen it. The number is its strangeness in nats: one "
             "more means about e times rarer among usual examples."
         )
     else:
