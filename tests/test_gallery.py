@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -148,10 +147,10 @@ def test_a_damaged_card_is_told(tmp_path: Path) -> None:
 
 
 def test_a_gallery_of_three_is_made_kept_and_shown(tmp_path: Path) -> None:
-    began = time.perf_counter()
     names, said = ["vae", "gan", "energy"], []
     made = make(tmp_path, minutes=8 * SECOND, families=names, device="cpu", say=said.append)
-    assert time.perf_counter() - began < 30  # 8 s asked for, on a machine that may be busy
+    spent = [Run.open(tmp_path / name).budget.minutes or 0 for name in names]
+    assert sum(spent) < 8 * SECOND, "training alone leaves no time for the pictures"
     assert made.finished and not made.failed and made.done == tuple(n for n in PLANS if n in names)
     assert any("[2/3] gan" in line and "left" in line for line in said)
     text = made.page.read_text(encoding="utf-8")

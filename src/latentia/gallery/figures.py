@@ -40,9 +40,8 @@ def _losses(terms: dict[str, float]) -> str:
         name.replace("/", " ") if several else name.partition("/")[2]: v
         for name, v in terms.items()
     }
-    return ", ".join(f"{name.replace('_', ' ')} {v:.3g}" for name, v in said.items()).replace(
-        "-", "−"
-    )
+    words = (f"{name.replace('_', ' ')} {v:.3g}" for name, v in said.items())
+    return ", ".join(words).replace("-", "−") or "none told"
 
 
 def _accuracy(run: Run, model: Any) -> tuple[str, str] | None:
@@ -50,7 +49,8 @@ def _accuracy(run: Run, model: Any) -> tuple[str, str] | None:
     if not isinstance(model, Classifies) or test.labels is None:
         return None
     batch = test.batch(range(min(ROWS, len(test))))
-    right = model.predict_proba(batch.x).argmax(1) == batch.labels
+    assert batch.labels is not None
+    right = model.predict_proba(batch.x).argmax(1).eq(batch.labels)
     return "right classes", f"{float(right.float().mean()):.0%} of {len(right)} test rows"
 
 

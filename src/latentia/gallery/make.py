@@ -149,17 +149,21 @@ class _Work:
         old = Card.read(folder)
         if old is not None and old.error and (folder / RECIPE_FILE).is_file():
             shutil.rmtree(folder)  # this gallery's own, and of no use
-        data, quiet = source(plan, self.out), not sys.stderr.isatty()
+        data = source(plan, self.out)
         if (folder / RECIPE_FILE).is_file():
             run = Run.open(folder)
             if run.finished or run.resumable:
-                return run if run.finished else fit(data, out=folder, resume=True, quiet=quiet)
+                return run if run.finished else self._resumed(data, folder)
             shutil.rmtree(folder)  # stopped before anything was saved
         run = self._fitted(plan, folder, data, float(f"{seconds / 60:.3g}"), None)
         if run.finished and not run.history()[-1]["examples"]:
             shutil.rmtree(folder)
             run = self._fitted(plan, folder, data, None, FEW_EXAMPLES)
         return run
+
+    def _resumed(self, data: str, folder: Path) -> Run:
+        quiet = not sys.stderr.isatty()
+        return fit(data, out=folder, resume=True, device=self.device, quiet=quiet)
 
     def _fitted(
         self, plan: Plan, folder: Path, data: str, minutes: float | None, examples: int | None
