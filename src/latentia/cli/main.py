@@ -20,6 +20,7 @@ from latentia.cli import (
     edit,
     explore,
     fit,
+    gallery,
     health,
     judge,
     latent,
@@ -136,6 +137,7 @@ score.register(app)
 audit.register(app)
 debias.register(app)
 demo.register(app)
+gallery.register(app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 studio.register(app)

@@ -127,8 +127,9 @@ def _outliers(found: AuditResult) -> Section:
     thing = found.subject.thing
     section = Section("outliers", "Strange examples")
     if listed:
+        stand = f"{thing} stands" if len(listed) == 1 else f"{thing}s stand"
         section.lead = (
-            f"{len(listed):,} {thing}s stand apart from all others, the strangest first. Each was "
+            f"{len(listed):,} {stand} apart from all others, the strangest first. Each was "
             "judged by a model that has never seen it. The number is its strangeness in nats: one "
             "more means about e times rarer among usual examples."
         )

@@ -25,9 +25,10 @@ LINES = tuple(f"#0102{n:02x}" for n in range(0x11, 0x17))
 _VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", GRID: "var(--line)"} | {
     stand_in: f"var(--c{n})" for n, stand_in in enumerate(LINES, 1)
 }
-CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C8C8C")
-"""Okabe and Ito's palette without black and yellow, which vanish on one of the two papers."""
+CLASS_COLOURS = ("#0072b2", "#ab873d", "#0e9b6c", "#b34d06", "#bd6c9f", "#108ef7")
+"""After Okabe and Ito's palette, as dark and as light as can be seen on both papers."""
 CLASS_MARKS = ("o", "^", "s")
+_OBLONG = 4  # sides of which one is so many times the other are drawn on scales of their own
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 12.0,
@@ -171,12 +172,12 @@ def labelled_map(
     """A scatter of `(N, 2)` points, by class; each class is named at its centre."""
     figure, axes = canvas(736, 520)
     axis: Axes = axes[0, 0]
-    size = float(np.clip(12_000 / max(1, len(points)), 10, 36))
+    size = dot(len(points))
     if labels is None:
         axis.scatter(
             points[:, 0],
             points[:, 1],
-            s=9,
+            s=size,
             color=CLASS_COLOURS[0],
             alpha=0.6,
             lw=0,
@@ -198,7 +199,7 @@ def _one_class(axis: Axes, points: np.ndarray, n: int, name: str, size: float) -
     axis.scatter(
         points[:, 0],
         points[:, 1],
-        s=11,
+        s=size,
         color=colour,
         marker=mark,
         alpha=0.65,
@@ -233,13 +234,19 @@ def two_clouds(
     real: np.ndarray, made: np.ndarray, name: str, axes_names: tuple[str, str], *, alt: str
 ) -> Markup:
     """Real points and made ones side by side on the same axes."""
-    figure, axes = canvas(736, 380, columns=2)
     low, high = real.min(axis=0), real.max(axis=0)
     room = 0.12 * (high - low)
+    figure, axes = canvas(736, beside(low - room, high + room, 2), columns=2)
     clouds = (("real, test split", real, CLASS_COLOURS[0]), (name, made, CLASS_COLOURS[3]))
     for axis, (title, points, colour) in zip(axes[0], clouds, strict=True):
         axis.scatter(
-            points[:, 0], points[:, 1], s=5, color=colour, alpha=0.5, lw=0, rasterized=True
+            points[:, 0],
+            points[:, 1],
+            s=dot(len(points)) / 2,
+            color=colour,
+            alpha=0.5,
+            lw=0,
+            rasterized=True,
         )
         frame(axis, f"{title} (n = {len(points):,})", low - room, high + room)
         axis.set_xlabel(axes_names[0])
@@ -252,7 +259,7 @@ def heat(
     density: np.ndarray, low: np.ndarray, high: np.ndarray, names: Sequence[str], *, alt: str
 ) -> Markup:
     """`(K, side, side)` densities on one colour scale; rows run from low y to high y."""
-    figure, axes = canvas(736, 340 if len(density) > 1 else 480, columns=len(density))
+    figure, axes = canvas(736, beside(low, high, len(density)), columns=len(density))
     for axis, values, name in zip(axes[0], density, names, strict=True):
         image = axis.imshow(
             values,
@@ -272,10 +279,24 @@ def heat(
     return svg(figure, alt)
 
 
+def dot(count: int) -> float:
+    """Area of a mark, so that few points can be seen and many can be told apart."""
+    return float(np.clip(12_000 / max(1, count), 10, 36))
+
+
+def beside(low: np.ndarray, high: np.ndarray, panels: int) -> float:
+    """Height of a drawing of panels side by side that `frame` gives one scale for both axes."""
+    across, down = (float(side) for side in high - low)
+    usual = {1: 500.0, 2: 370.0}.get(panels, 300.0)
+    if max(across, down) >= _OBLONG * min(across, down):
+        return usual
+    return min(usual, 80 + (736 / panels - 60) * down / across)
+
+
 def frame(axis: Axes, title: str, low: np.ndarray, high: np.ndarray) -> None:
     """Title, limits and, unless one side is much longer, one scale for both axes."""
     axis.set_title(title)
     axis.set_xlim(low[0], high[0])
     axis.set_ylim(low[1], high[1])
-    if max(high - low) < 4 * min(high - low):
+    if max(high - low) < _OBLONG * min(high - low):
         axis.set_aspect("equal")

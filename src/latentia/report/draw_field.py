@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from latentia.explore.score_field import ScoreField
-from latentia.report.draw import CLASS_COLOURS, LINES, canvas, frame, styled, svg
+from latentia.report.draw import CLASS_COLOURS, LINES, beside, canvas, frame, styled, svg
 
 LONGEST = 1.1  # in steps of the grid
 CUT = 0.5  # share of the arrows that keep their length: far from data scores grow without bound
@@ -24,7 +24,7 @@ def arrows(
     alt: str,
 ) -> Markup:
     """A panel for each field, over `(N, 2)` points of the data."""
-    figure, axes = canvas(736, 400 if len(fields) > 1 else 520, columns=len(fields))
+    figure, axes = canvas(736, beside(low, high, len(fields)), columns=len(fields))
     for axis, (name, field) in zip(axes[0], fields.items(), strict=True):
         axis.scatter(*points.T, s=5, color=CLASS_COLOURS[1], alpha=0.35, lw=0, rasterized=True)
         shown = drawable(field)

@@ -48,6 +48,36 @@ class Table:
     folded: bool = False
 
 
+@dataclass(frozen=True)
+class Fact:
+    """One figure with what it is of."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A card: one thing of several that stand side by side.
+
+    Attributes:
+        title, words: what it is.
+        figure: a picture of it.
+        facts: figures about it.
+        code: something to copy, e.g. a command.
+        link: a path relative to the page, and what is there.
+        warning: what is wrong with it, set off in a box.
+    """
+
+    title: str
+    words: str = ""
+    figure: Figure | None = None
+    facts: Sequence[Fact] = ()
+    code: str = ""
+    link: tuple[str, str] | None = None
+    warning: str = ""
+
+
 @dataclass
 class Section:
     """One chapter of the report.
@@ -59,6 +89,7 @@ class Section:
         warnings: sentences about what is wrong with the model, set off in a box.
         figures: pictures, in reading order; `side_by_side` sets them in columns.
         tables: tables below them.
+        tiles: cards below those, side by side where there is room.
         code: something to copy, e.g. commands.
         missing: plain sentences about what could not be shown.
     """
@@ -72,14 +103,7 @@ class Section:
     missing: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     side_by_side: bool = False
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One large figure at the top of the page."""
-
-    value: str
-    label: str
+    tiles: list[Tile] = field(default_factory=list)
 
 
 def img(image: Image.Image, *, alt: str, small: bool) -> Markup:

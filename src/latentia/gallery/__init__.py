@@ -1,0 +1,1 @@
+"""A small instance of every family, and one page that shows them all."""
