@@ -1,0 +1,216 @@
+"""The studio in a real browser: every room is used, nothing leaves this machine, nothing errs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio", reason="the studio needs gradio: pip install 'latentia[studio]'")
+pytest.importorskip("playwright.sync_api", reason="the studio's tests need playwright")
+
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from games import TINY
+from latentia.data.open import open_data
+from latentia.fitting import fit
+from latentia.studio.app import build, served
+from latentia.studio.shelf import Shelf
+from translating_verb import noise, save
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PROGRAM = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+pytestmark = [
+    pytest.mark.skipif(PROGRAM is None, reason=f"none of {', '.join(BROWSERS)} is installed"),
+    pytest.mark.timeout(600),
+]
+PATIENCE = 90_000  # ms, on a busy machine
+QUIET_WORDS = ("favicon", "manifest.json")
+"""Files that browsers ask for on their own."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of a VAE, a GAN, a diffusion model and a CycleGAN, hardly trained."""
+    top = tmp_path_factory.mktemp("runs")
+    for family in ("vae", "gan", "diffusion"):
+        small = TINY[family, open_data("digits").spec.kind]
+        fit("digits", model=family, examples=256, out=top / family, settings=small, quiet=True)
+    for i in range(8):
+        for kind, level in (("dark", 40), ("light", 200)):
+            pixels = (noise(16, 16, 3, seed=i) // 8 + level).astype(np.uint8)
+            save(pixels, top / "pictures" / kind / f"{i}.png")
+    fit(
+        top / "pictures",
+        model="cyclegan",
+        examples=16,
+        out=top / "cyclegan",
+        settings={"size": 16, "width": 8},
+        quiet=True,
+    )
+    return top
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with served(build(Shelf([folder]), folder)) as where:
+        yield where
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as tools:
+        program = tools.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+        yield program
+        program.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """The studio's page; afterwards: no errors in its console, no request beyond this machine."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    here, asked, wrong = context.new_page(), [], []
+    here.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    here.on("request", lambda request: asked.append(request.url))
+    here.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
+    here.on("pageerror", lambda problem: wrong.append(str(problem)))
+    here.goto(address)
+    expect(here.locator("#facts")).to_contain_text("can ")
+    yield here
+    hosts = {urlsplit(url).hostname for url in asked if url.startswith(("http", "ws"))}
+    context.close()
+    assert hosts <= {"127.0.0.1", "localhost"}
+    assert [w for w in wrong if not any(word in w for word in QUIET_WORDS)] == []
+
+
+def choose(page: Page, run: str) -> None:
+    """Choose a run at the top."""
+    if page.locator("#run input").input_value() != run:
+        page.locator("#run input").click()
+        page.get_by_role("option", name=run, exact=True).click()
+    expect(page.locator("#facts")).to_contain_text(run)
+
+
+def enter(page: Page, room: str) -> None:
+    """Open a room by its tab, in the row or behind the dots."""
+    tab = page.get_by_role("tab", name=room, exact=True)
+    if not tab.is_visible():
+        page.locator("#rooms .overflow-menu > button").click()
+    tab.first.click()
+
+
+def source(picture: Locator) -> str:
+    return picture.first.get_attribute("src") or ""
+
+
+def test_generate_draws_and_hands_out_what_made_it(page: Page, tmp_path: Path) -> None:
+    choose(page, "diffusion")
+    enter(page, "Generate")
+    page.locator("#generate-count input[type=number]").fill("4")
+    page.locator("#generate-go").click()
+    expect(page.locator("#generate-note")).to_contain_text("Seeds 0 to 3")
+    expect(page.locator("#generate-gallery img").first).to_be_visible()
+    with page.expect_download() as coming:
+        page.locator("#generate-png").click()
+    coming.value.save_as(tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as image:
+        assert '"seeds": [0, 1, 2, 3]' in image.info["latentia"].replace("\n", " ")
+
+
+def test_a_slider_changes_the_picture(page: Page) -> None:
+    choose(page, "vae")
+    enter(page, "Explore")
+    picture, slider = page.locator("#explore-picture img"), page.locator("#explore-slider-0")
+    expect(picture.first).to_be_visible()
+    before = source(picture)
+    slider.locator("input[type=range]").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "before => document.querySelector('#explore-picture img').src !== before", arg=before
+    )
+
+
+def test_a_picture_of_ones_own_is_encoded(page: Page, tmp_path: Path) -> None:
+    choose(page, "vae")
+    enter(page, "Explore")
+    picture = page.locator("#explore-picture img")
+    expect(picture.first).to_be_visible()
+    before = source(picture)
+    mine = tmp_path / "mine.png"
+    Image.fromarray(noise(8, 8, 1, seed=3).squeeze()).save(mine)
+    page.locator("#explore-own input[type=file]").set_input_files(mine)
+    page.wait_for_function(
+        "before => document.querySelector('#explore-picture img').src !== before", arg=before
+    )
+
+
+def test_a_model_that_does_not_encode_says_so(page: Page) -> None:
+    choose(page, "gan")
+    enter(page, "Explore")
+    expect(page.locator("#explore-no-encoder")).to_be_visible()
+    expect(page.get_by_role("tab", name="Translate", exact=True)).to_be_hidden()
+
+
+def test_an_upload_is_translated_and_comes_back(page: Page, tmp_path: Path) -> None:
+    choose(page, "cyclegan")
+    enter(page, "Translate")
+    mine = tmp_path / "mine.png"
+    Image.fromarray(noise(16, 16, 3, seed=3)).save(mine)
+    page.locator("#translate-file input[type=file]").set_input_files(mine)
+    page.locator("#translate-go").click()
+    expect(page.locator("#translate-shown img").first).to_be_visible()
+    with page.expect_download() as coming:
+        page.locator("#translate-files a").first.click()
+    assert coming.value.suggested_filename.startswith("mine")
+
+
+def test_the_guessing_game_is_played_to_its_end(page: Page, folder: Path) -> None:
+    choose(page, "vae")
+    enter(page, "Which one is real?")
+    page.locator("#guess-count input[type=number]").fill("4")
+    page.locator("#guess-count input[type=number]").press("Tab")
+    page.locator("#guess-begin").click()
+    for i in range(1, 5):
+        expect(page.locator("#guess-where")).to_contain_text(f"Picture {i} of 4")
+        expect(page.locator("#guess-stage img").first).to_be_visible()
+        page.locator("#guess-real").click()
+    expect(page.locator("#guess-result")).to_contain_text("%")
+    assert len((folder / "vae" / "guesses.jsonl").read_text().splitlines()) >= 1
+
+
+def test_a_training_is_started_and_stopped(page: Page, folder: Path) -> None:
+    enter(page, "Train")
+    page.locator("#train-minutes input").fill("3")
+    page.locator("#train-start").click()
+    expect(page.locator("#train-stop")).to_be_visible()
+    expect(page.locator("#train-state")).to_contain_text(re.compile(r"[1-9]\d* examples|/s"))
+    page.locator("#train-stop").click()
+    expect(page.locator("#train-start")).to_be_enabled()
+    expect(page.locator("#train-stop")).to_be_hidden()
+
+
+def test_two_runs_are_compared(page: Page) -> None:
+    enter(page, "Compare")
+    page.locator("#compare-go").click()
+    expect(page.locator("#compare-gallery img").first).to_be_visible()
+
+
+@pytest.mark.parametrize("run", ["vae", "cyclegan"])
+def test_nothing_is_wider_than_a_phone(browser: Browser, address: str, run: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    here = context.new_page()
+    here.set_default_timeout(PATIENCE)
+    here.goto(address)
+    expect(here.locator("#facts")).to_contain_text("can ")
+    choose(here, run)
+    here.wait_for_timeout(1000)
+    assert here.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
