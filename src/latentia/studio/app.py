@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,23 +51,23 @@ def build(shelf: Shelf, work: Path) -> gr.Blocks:
         place.follow(_facts, [facts])
         rooms = [importlib.import_module(f"latentia.studio.rooms.{name}") for name in ROOMS]
         with gr.Tabs(elem_id="rooms"):
-            tabs = [_tab(room, name, place) for room, name in zip(rooms, ROOMS, strict=True)]
-        place.follow(
-            lambda opened: (
-                [gr.Tab(visible=room.fits(opened)) for room in rooms]
-                if len(rooms) > 1
-                else gr.Tab(visible=rooms[0].fits(opened))
-            ),
-            tabs,
-        )
+            for room, name in zip(rooms, ROOMS, strict=True):
+                with gr.Tab(room.TITLE, id=name, elem_id=f"room-{name}"):
+                    room.build(place)
+        hidden = gr.HTML(elem_id="hidden-rooms", padding=False)
+        place.follow(lambda opened: [_hiding(rooms, opened)], [hidden])
         again.click(lambda now: _choices(shelf, now), [chosen], [chosen], api_visibility="private")
     return blocks
 
 
-def _tab(room: Any, name: str, place: Place) -> gr.Tab:
-    with gr.Tab(room.TITLE, id=name, elem_id=f"room-{name}") as tab:
-        room.build(place)
-    return tab
+def _hiding(rooms: Sequence[Any], opened: Opened | None) -> str:
+    """A style that hides the tabs of rooms without use for a run.
+
+    Tabs that are shown and hidden by updates mistake each other's contents (gradio 6.31).
+    """
+    names = [n for n, room in zip(ROOMS, rooms, strict=True) if not room.fits(opened)]
+    chosen = ", ".join(f"#room-{name}-button" for name in names)
+    return f"<style>{chosen} {{ display: none !important; }}</style>" if names else ""
 
 
 def _chooser(shelf: Shelf) -> gr.Dropdown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -32,7 +32,13 @@ class Place:
     blocks: gr.Blocks
     chosen: gr.Dropdown
     work: Path
-    _followers: list[tuple[Callable[..., Any], list[Any]]] = field(default_factory=list)
+
+    def opened(self, name: str | None) -> Opened | None:
+        """The run of a name; None without one, or where it cannot be read."""
+        try:
+            return self.shelf.open(name) if name else None
+        except UserError:
+            return None
 
     def follow(self, show: Callable[[Opened | None], Any], outputs: Sequence[Any]) -> None:
         """Have widgets follow the chosen run.
@@ -42,11 +48,7 @@ class Place:
         """
 
         def updated(name: str | None) -> Any:
-            try:
-                opened = self.shelf.open(name) if name else None
-            except UserError:
-                opened = None
-            return show(opened)
+            return show(self.opened(name))
 
         wanted = list(outputs)
         told: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
