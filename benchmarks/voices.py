@@ -95,7 +95,7 @@ def sort_speakers(archive: Path, folder: Path) -> Path:
 def trained(folder: Path, pair: Sequence[str], args: argparse.Namespace) -> latentia.Run:
     """Train, or take the finished run in the folder."""
     place = args.out / f"run-{'-'.join(pair)}"
-    if not (place / "model.safetensors").is_file():
+    if not (place / "recipe.json").is_file() or not latentia.Run.open(place).finished:
         chosen = {"domains": ",".join(pair), **dict(word.split("=", 1) for word in args.set)}
         latentia.fit(
             folder,
