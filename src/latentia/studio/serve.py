@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 
 import gradio as gr
@@ -58,6 +59,8 @@ def launch(
             f"--host {host} lets others reach this page. Say who may: --auth user:password."
         )
     os.environ.update(QUIET)  # no request to any host
+    if not re.fullmatch(r"\d+ ?[kmg]?b", upload.strip().lower()):
+        raise UserError(f"--upload {upload!r} is no size; write one such as 100mb.")
     blocks.queue(max_size=waiting, default_concurrency_limit=1)
     try:
         _, address, _ = blocks.launch(
