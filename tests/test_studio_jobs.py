@@ -67,7 +67,9 @@ def test_started_stopped_and_resumed(trainings: Trainings, tmp_path: Path) -> No
     assert ended.code == 130 and ended.share > stopped.share
     assert {"rate", *terms(run)} == {"rate", "vae/reconstruction", "vae/kl"}
     shares = [x for x, _, name in curves(run, ["vae/kl"])]
-    assert shares == sorted(shares) and shares[-1] == pytest.approx(100 * ended.share)
+    assert shares == sorted(shares) and shares[0] > 0
+    # in per cent of the budget; the closing row has no losses if no step came after the last one
+    assert 100 * stopped.share < shares[-1] <= 100 * ended.share + 1e-9
 
 
 def test_a_child_saves_when_its_studio_is_killed(tmp_path: Path) -> None:
