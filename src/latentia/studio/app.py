@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from latentia.studio.place import Place
+from latentia.studio.scratch import keep_uploads_here
 from latentia.studio.shelf import Opened, Shelf
 from latentia.training.budget import duration
 
@@ -38,6 +39,7 @@ def build(shelf: Shelf, work: Path) -> gr.Blocks:
         shelf: the runs it shows.
         work: a folder that it may write to.
     """
+    keep_uploads_here()
     page = gr.Blocks(
         title="Latentia studio", analytics_enabled=False, fill_width=True, delete_cache=FORGOTTEN
     )
