@@ -109,8 +109,8 @@ class Exploring:
         ring = marked(known.drawn, known.map, known.map.place_of(z))
         tile = gr.Image(visible=False)
         if is_seen(opened):
-            tile = gr.Image(value=enlarged(pictures_of(x)[0]), visible=True)
-        return [gr.Image(value=ring, visible=True), tile, f"Nearest on the map: training {words}."]
+            tile = gr.update(value=enlarged(pictures_of(x)[0]), visible=True)
+        return [gr.update(value=ring, visible=True), tile, f"Nearest on the map: training {words}."]
 
     @kindly
     def live(

@@ -299,7 +299,7 @@ def _key(curve: str) -> str:
 
 def _previews(state: State) -> Any:
     paths = [] if state.run is None else newest_previews(state.run, 2)
-    return gr.Gallery(value=[(_picture(p), _caption(p)) for p in paths], visible=bool(paths))
+    return gr.update(value=[(_picture(p), _caption(p)) for p in paths], visible=bool(paths))
 
 
 def _picture(path: Path) -> Image.Image:
