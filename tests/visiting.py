@@ -27,4 +27,5 @@ def visiting(shelf: Shelf, folder: Path) -> Iterator[Client]:
     )
     with pytest.MonkeyPatch.context() as patch, served(build(shelf, shelf.folders[0])) as address:
         patch.setattr(client, "tempfile", own)
-        yield Client(address, verbose=False, download_files=folder)
+        patience = {"timeout": 120}  # seconds, on a busy machine
+        yield Client(address, verbose=False, download_files=folder, httpx_kwargs=patience)
