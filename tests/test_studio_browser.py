@@ -243,6 +243,13 @@ def test_a_training_is_started_and_stopped(page: Page, folder: Path) -> None:
     page.locator("#train-start").click()
     expect(page.locator("#train-stop")).to_be_visible()
     expect(page.locator("#train-state")).to_contain_text(re.compile(r"[1-9]\d* examples|/s"))
+    expect(page.locator("#train-curves li").first).to_contain_text(re.compile(r"\d"))
+    plane, key = (page.locator(f"#train-curves {part}") for part in (".chart-plane", "ul"))
+    box, above = plane.bounding_box(), key.bounding_box()
+    assert box and above and box["width"] > 200 and above["y"] + above["height"] <= box["y"]
+    done = page.locator("#train-bar .spent > div")
+    assert done.evaluate("bar => getComputedStyle(bar).backgroundColor") == "rgb(42, 143, 203)"
+    expect(page.locator("#train-resume")).to_be_hidden()  # what is under way is not resumed
     page.locator("#train-stop").click()
     expect(page.locator("#train-start")).to_be_enabled()
     expect(page.locator("#train-stop")).to_be_hidden()

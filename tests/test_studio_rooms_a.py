@@ -157,7 +157,7 @@ class Shown:
 
 @pytest.fixture
 def exploring(shelf: Shelf) -> Exploring:
-    return Exploring(Place(shelf, None, None, None, shelf.folders[0]), Shown())  # type: ignore[arg-type]
+    return Exploring(Place(shelf, None, None, None, None, shelf.folders[0]), Shown())  # type: ignore[arg-type]
 
 
 def test_sliders_move_their_own_latents(exploring: Exploring, shelf: Shelf) -> None:

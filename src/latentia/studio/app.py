@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import time
 from typing import Any
 
 import gradio as gr
@@ -49,11 +50,11 @@ def build(shelf: Shelf, work: Path) -> gr.Blocks:
             gr.Markdown("# Latentia studio", elem_id="name")
             chosen = _chooser(shelf)
             again = gr.Button("Look again", size="sm", scale=0, elem_id="look-again")
-        place = Place(shelf, blocks, chosen, gr.State(ROOMS[0]), work)
+        place = Place(shelf, blocks, chosen, gr.State(ROOMS[0]), gr.State(0.0), work)
         facts = gr.Markdown(elem_id="facts")
         place.follow(_facts, [facts])
         _rooms(place)
-        again.click(lambda now: _choices(shelf, now), [chosen], [chosen], **_QUIET)
+        again.click(lambda now: _choices(shelf, now), [chosen], [chosen, place.fresh], **_QUIET)
     return blocks
 
 
@@ -101,11 +102,11 @@ def _chooser(shelf: Shelf) -> gr.Dropdown:
     )
 
 
-def _choices(shelf: Shelf, now: str | None) -> Any:
-    """The runs that are there by now; the chosen one stays where it can."""
+def _choices(shelf: Shelf, now: str | None) -> tuple[Any, float]:
+    """The runs that are there by now, the same one chosen where it can be; and to read it anew."""
     names = list(shelf.runs())
     kept = now if now in names else (names[0] if names else None)
-    return gr.Dropdown(choices=names, value=kept)
+    return gr.Dropdown(choices=names, value=kept), time()
 
 
 def _facts(opened: Opened | None) -> str:

@@ -27,6 +27,7 @@ class Place:
         blocks: the page being built.
         chosen: the run that all rooms but Train and Compare work with, by name.
         room: the one that is open, by its name in `app.ROOMS`.
+        fresh: changes when the run is to be read anew.
         work: where rooms write what visitors download or train; below the first folder.
     """
 
@@ -34,6 +35,7 @@ class Place:
     blocks: gr.Blocks
     chosen: gr.Dropdown
     room: gr.State
+    fresh: gr.State
     work: Path
     _followers: list[tuple[Show, list[Any]]] = field(default_factory=list)
 
@@ -66,7 +68,7 @@ class Place:
             return [value for row, n in rows for value in _each(row, n)]
 
         wanted = [*(w for _, some in self._followers for w in some), *outputs]
-        for event in (self.chosen.change, self.blocks.load):
+        for event in (self.chosen.change, self.fresh.change, self.blocks.load):
             event(
                 updated,
                 [self.chosen, self.room],
