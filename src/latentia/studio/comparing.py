@@ -292,8 +292,9 @@ def _lines(figures: Measured) -> list[Line]:
 def conditions(found: Mapping[str, Measured], samples: int) -> str:
     """How the figures were measured, in Markdown."""
     lines = [
-        f"{samples:,} samples of each run. Figures depend on that number: compare them with the "
-        "floor beside them, which real test data reaches with as many rows.",
+        f"At most {samples:,} samples of each run, fewer where there are fewer test rows. Figures "
+        "depend on that number: compare them with the floor beside them, which real test data "
+        "reaches with as many rows.",
         "",
     ]
     for run, figures in found.items():

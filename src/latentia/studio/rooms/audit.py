@@ -141,6 +141,7 @@ def _widgets() -> _Shown:
         about = gr.Markdown(elem_id="audit-about")
         gallery = gr.Gallery(
             label="Findings",
+            show_label=False,  # it would lie on the pictures
             columns=6,
             fit_columns=False,
             height="auto",
@@ -152,7 +153,7 @@ def _widgets() -> _Shown:
         )
         table = gr.Dataframe(
             headers=list(HEAD),
-            label="The same as a table",
+            label="Findings as a table",
             column_widths=["25%", "15%", "60%"],
             interactive=False,
             wrap=True,

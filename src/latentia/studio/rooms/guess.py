@@ -60,7 +60,7 @@ def build(place: Place) -> None:
                 real = gr.Button("Real", interactive=False, min_width=120, elem_id="guess-real")
                 fake = gr.Button("Fake", interactive=False, min_width=120, elem_id="guess-fake")
             told = gr.Markdown(elem_id="guess-result")
-            wrong = gr.HTML(elem_id="guess-mistakes", label="Mistakes")
+            wrong = gr.HTML(elem_id="guess-mistakes", label="Mistakes", padding=False)
     table = gr.Dataframe(
         headers=HEAD,
         label="All models, and everybody's answers",

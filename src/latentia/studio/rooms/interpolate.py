@@ -111,7 +111,7 @@ def _picture(end: str) -> gr.Image:
         type="filepath",
         sources=["upload", "clipboard"],
         visible=False,
-        height=160,
+        height=200,
         elem_id=f"interpolate-picture-{end.lower()}",
     )
 
