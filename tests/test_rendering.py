@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from latentia.rendering.pictures import (
     save_png,
     save_zip,
 )
-from latentia.rendering.views import columns_of, look_of, save_sounds, scatter
+from latentia.rendering.points import Plane
+from latentia.rendering.views import columns_of, look_of, save_sounds
 from latentia.run import Run
 
 
@@ -244,11 +246,47 @@ def test_vectors_are_points_or_tables(tmp_path: Path, vae: Run) -> None:
     drawn = samples.render(moons, loaded(moons), range(4))
     columns = columns_of(moons, drawn.x)
     assert np.allclose(list(columns["0"]), drawn.x[:, 0]) and len(columns) == 2
-    plain, joined = (scatter(drawn.x, way=way) for way in (False, True))
+    plain, joined = (Plane(drawn.x).shown(drawn.x, way=way) for way in (False, True))
     assert plain.size == (480, 480) and plain.tobytes() != joined.tobytes()
-    with pytest.raises(UserError, match="2 numbers"):
-        scatter(torch.zeros(3, 4))
+    for wrong in (lambda: Plane(torch.zeros(3, 4)), lambda: Plane(drawn.x).shown(torch.zeros(2))):
+        with pytest.raises(UserError, match="2 numbers"):
+            wrong()
     with pytest.raises(UserError, match="no rows"):
         columns_of(vae, drawn.x)
     with pytest.raises(UserError, match="nothing to hear"):
         save_sounds(vae, drawn.x, tmp_path)
+
+
+def blue(picture: Image.Image) -> np.ndarray:
+    """Where the dots' blue is, `(N, 2)`: across and down."""
+    pixels = np.asarray(picture).astype(int)
+    return np.argwhere((pixels[..., 2] - pixels[..., 0] > 150).T)
+
+
+def test_a_dot_lies_where_the_axes_say() -> None:
+    corners = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 4.0], [0.0, 6.0]])
+    plane = Plane(corners)
+    first, second, third = (
+        blue(plane.shown(torch.tensor([at]))).mean(0) for at in ([0.0, 3.0], [1.0, 3.0], [0.0, 4.0])
+    )
+    right, up = second - first, third - first
+    assert right[0] > 20 and abs(right[1]) <= 1  # one to the right, as far as one upwards
+    assert up[1] < -20 and abs(up[0]) <= 1 and abs(right[0] + up[1]) <= 1.5
+    grey = np.argwhere((np.asarray(plane.shown(torch.zeros(0, 2)))[..., 0] < 245).T)
+    assert abs(blue(plane.shown(corners[3:])).mean(0) - grey).sum(1).min() < 3  # on its data point
+
+
+def test_the_plane_is_drawn_once_and_widens_for_points_far_out() -> None:
+    plane = Plane(torch.randn(50, 2, generator=torch.Generator().manual_seed(0)))
+    near, far = torch.tensor([[0.0, 0.0]]), torch.tensor([[500.0, -300.0]])
+    seen = blue(plane.shown(far))
+    assert len(seen) > 20 and seen.min() > 20 and seen.max() < 470
+    assert len(blue(plane.shown(torch.cat([near, far])))) > 1.5 * len(seen)
+    assert not len(blue(plane.shown(torch.tensor([[float("nan"), 0.0]]))))
+    start = time.process_time()
+    for _ in range(20):
+        plane.shown(near)
+    once = (time.process_time() - start) / 20
+    start = time.process_time()
+    Plane(torch.zeros(50, 2)).shown(near)
+    assert once < (time.process_time() - start) / 5

@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.skipif(PROGRAM is None, reason=f"none of {', '.join(BROWSERS)} is installed"),
     pytest.mark.timeout(600),
 ]
+NAMES = {"autoencoder": "plain"}
 PATIENCE = 60_000  # ms, on a busy machine
 QUIET_WORDS = ("favicon", "manifest.json")
 """Files that browsers ask for on their own."""
@@ -37,11 +38,11 @@ QUIET_WORDS = ("favicon", "manifest.json")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of a VAE, a GAN, a diffusion model and a CycleGAN, hardly trained."""
+    """Runs of a VAE, a GAN, a diffusion model, an autoencoder and a CycleGAN, hardly trained."""
     top = tmp_path_factory.mktemp("runs")
-    for family in ("vae", "gan", "diffusion"):
-        small = TINY[family, open_data("digits").spec.kind]
-        fit("digits", model=family, examples=256, out=top / family, settings=small, quiet=True)
+    for family in ("vae", "gan", "diffusion", "autoencoder"):
+        small, name = TINY[family, open_data("digits").spec.kind], NAMES.get(family, family)
+        fit("digits", model=family, examples=256, out=top / name, settings=small, quiet=True)
     for i in range(8):
         for kind, level in (("dark", 40), ("light", 200)):
             pixels = (noise(16, 16, 3, seed=i) // 8 + level).astype(np.uint8)
@@ -95,7 +96,8 @@ def choose(page: Page, run: str) -> None:
     if page.locator("#run input").input_value() != run:
         page.locator("#run input").click()
         page.get_by_role("option", name=run, exact=True).click()
-    expect(page.locator("#facts")).to_contain_text(run)
+    family = next((family for family, name in NAMES.items() if name == run), run)
+    expect(page.locator("#facts strong")).to_have_text(family)
 
 
 def enter(page: Page, room: str) -> None:
@@ -155,17 +157,57 @@ def test_a_model_that_does_not_encode_says_so(page: Page) -> None:
     expect(page.locator("#explore-no-encoder")).to_be_visible()
 
 
-def test_only_rooms_that_a_run_can_use_are_there(page: Page) -> None:
-    def room(name: str) -> Locator:
-        return page.locator("#rooms").get_by_role("tab", name=name)
+@pytest.mark.parametrize("wide", [1280, 390])
+def test_only_rooms_that_a_run_can_use_are_there(page: Page, wide: int) -> None:
+    page.set_viewport_size({"width": wide, "height": 844})
+    everywhere = ["Compare", "Train"]
+    for run, own in (
+        ("cyclegan", ["Translate"]),
+        ("vae", ["Generate", "Explore", "Interpolate", "Audit", "Which one is real?"]),
+        ("gan", ["Generate", "Explore", "Interpolate", "Which one is real?"]),
+    ):
+        choose(page, run)
+        tabs = page.locator("#rooms").get_by_role("tab")
+        expect(tabs).to_have_count(len(own) + len(everywhere))
+        assert set(tabs.all_inner_texts()) == {*own, *everywhere}
+        assert all(tab.is_visible() for tab in tabs.all())
+        expect(page.get_by_role("button", name="More tabs")).to_have_count(0)
 
-    choose(page, "cyclegan")
-    expect(room("Translate")).to_be_visible()
-    expect(room("Explore")).to_have_count(0)
+
+def test_a_room_that_does_not_fit_the_new_run_is_left(page: Page) -> None:
+    def stands_in(room: str) -> None:
+        tab = page.locator("#rooms").get_by_role("tab", name=room, exact=True)
+        expect(tab).to_have_attribute("aria-selected", "true")
+
     choose(page, "vae")
-    expect(room("Explore")).to_be_visible()
-    expect(room("Translate")).to_have_count(0)
-    expect(room("Mix styles")).to_have_count(0)
+    enter(page, "Explore")
+    expect(page.locator("#explore-picture img").first).to_be_visible()
+    choose(page, "cyclegan")
+    stands_in("Translate")
+    expect(page.locator("#explore-picture")).to_be_hidden()
+    expect(page.locator("#translate-go")).to_be_visible()
+    choose(page, "plain")  # neither samples nor translates: its first room is Explore
+    stands_in("Explore")
+    expect(page.locator("#explore-picture img").first).to_be_visible()
+    choose(page, "vae")  # fits the room, which stays
+    expect(page.locator("#explore-picture img").first).to_be_visible()
+    stands_in("Explore")
+
+
+def test_a_place_is_still_there_after_a_look_at_another_room(page: Page) -> None:
+    choose(page, "vae")
+    enter(page, "Explore")
+    number = page.locator("#explore-slider-0 input[type=number]")
+    picture = page.locator("#explore-picture img")
+    expect(picture.first).to_be_visible()
+    before = source(picture)
+    number.fill("0.123")
+    number.press("Tab")
+    expect(picture.first).not_to_have_attribute("src", before)
+    enter(page, "Interpolate")
+    enter(page, "Explore")
+    page.wait_for_timeout(2000)
+    expect(number).to_have_value("0.123")
 
 
 def test_an_upload_is_translated_and_comes_back(page: Page, tmp_path: Path) -> None:
@@ -201,6 +243,13 @@ def test_a_training_is_started_and_stopped(page: Page, folder: Path) -> None:
     page.locator("#train-start").click()
     expect(page.locator("#train-stop")).to_be_visible()
     expect(page.locator("#train-state")).to_contain_text(re.compile(r"[1-9]\d* examples|/s"))
+    expect(page.locator("#train-curves li").first).to_contain_text(re.compile(r"\d"))
+    plane, key = (page.locator(f"#train-curves {part}") for part in (".chart-plane", "ul"))
+    box, above = plane.bounding_box(), key.bounding_box()
+    assert box and above and box["width"] > 200 and above["y"] + above["height"] <= box["y"]
+    done = page.locator("#train-bar .spent > div")
+    assert done.evaluate("bar => getComputedStyle(bar).backgroundColor") == "rgb(42, 143, 203)"
+    expect(page.locator("#train-resume")).to_be_hidden()  # what is under way is not resumed
     page.locator("#train-stop").click()
     expect(page.locator("#train-start")).to_be_enabled()
     expect(page.locator("#train-stop")).to_be_hidden()

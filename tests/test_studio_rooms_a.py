@@ -21,13 +21,12 @@ from latentia.rendering.pictures import read_recipe
 
 pytest.importorskip("gradio", reason="the studio needs gradio: pip install 'latentia[studio]'")
 
-from latentia.studio.app import build, served
 from latentia.studio.explored import bounds, explored, read, written
 from latentia.studio.exploring import NONE, OTHERS, SLIDERS, Exploring
 from latentia.studio.place import Place
 from latentia.studio.rooms import explore, generate, interpolate, mix
-from latentia.studio.scratch import Scratch
 from latentia.studio.shelf import Shelf
+from visiting import visiting
 
 RUNS = {
     "vae": ("vae", "digits", {}),
@@ -47,11 +46,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 
 
 @pytest.fixture(scope="module")
-def client(shelf: Shelf) -> Iterator[Any]:
-    from gradio_client import Client
-
-    with served(build(shelf, shelf.folders[0])) as address:
-        yield Client(address, verbose=False)
+def client(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with visiting(shelf, tmp_path_factory.mktemp("downloads")) as client:
+        yield client
 
 
 def test_rooms_are_there_for_what_they_need(shelf: Shelf) -> None:
@@ -160,7 +157,7 @@ class Shown:
 
 @pytest.fixture
 def exploring(shelf: Shelf) -> Exploring:
-    return Exploring(Place(shelf, None, None, shelf.folders[0]), Shown())  # type: ignore[arg-type]
+    return Exploring(Place(shelf, None, None, None, None, shelf.folders[0]), Shown())  # type: ignore[arg-type]
 
 
 def test_sliders_move_their_own_latents(exploring: Exploring, shelf: Shelf) -> None:
@@ -218,12 +215,6 @@ def test_map_rows_files_and_directions_lead_to_places(
 def test_a_slider_reaches_unusual_values(shelf: Shelf) -> None:
     axes = explored(shelf.open("vae")).axes
     assert bounds(axes, 0, 50.0)["maximum"] == 50 > bounds(axes, 0, 0.0)["maximum"]
-
-
-def test_scratch_keeps_the_newest_folders() -> None:
-    scratch = Scratch(kept=2)
-    first, second, third = (scratch.folder() for _ in range(3))
-    assert not first.exists() and second.is_dir() and third.is_dir()
 
 
 def value_of(result: Any) -> Any:

@@ -19,10 +19,8 @@ from gradio_client import Client, handle_file
 from latentia.errors import UserError
 from latentia.fitting import fit
 from latentia.run import Run
-from latentia.studio.app import build, served
 from latentia.studio.auditing import auditable, audited, findings, kinds_of
 from latentia.studio.comparing import FIGURES_FILE, figures_across, measured
-from latentia.studio.outbox import KEPT, Outbox
 from latentia.studio.rooms import audit as audit_room
 from latentia.studio.rooms import compare as compare_room
 from latentia.studio.rooms import translate as translate_room
@@ -38,6 +36,7 @@ from latentia.studio.translation import (
 from test_vocoder import voiced, wav
 from translating_verb import noise, save
 from translators import Local, run_of
+from visiting import visiting
 
 SOUND = {"ada": 1, "ben": 1}
 
@@ -91,10 +90,10 @@ def shelf(runs: Path) -> Shelf:
 
 
 @pytest.fixture(scope="session")
-def client(shelf: Shelf, runs: Path) -> Iterator[Client]:
+def client(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """The page over its API."""
-    with served(build(shelf, runs)) as address:
-        yield Client(address, verbose=False)
+    with visiting(shelf, tmp_path_factory.mktemp("downloads")) as client:
+        yield client
 
 
 def fake(tmp_path: Path, model: Any, run: Run | None = None) -> Opened:
@@ -246,12 +245,6 @@ def test_a_voice_comes_back_as_a_player_and_a_picture_is_refused(tmp_path: Path)
     with pytest.raises(UserError, match="not a recording") as caught:
         translated_voice(opened, picture, None, False, tmp_path / "p", silent)
     assert str(caught.value).count("a recording") == 1
-
-
-def test_the_outbox_keeps_a_few_folders() -> None:
-    outbox = Outbox()
-    folders = [outbox.folder() for _ in range(KEPT + 2)]
-    assert [folder.exists() for folder in folders] == [False] * 2 + [True] * KEPT
 
 
 # Audit

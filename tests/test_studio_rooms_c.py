@@ -21,6 +21,9 @@ from latentia.run import Run
 
 pytest.importorskip("gradio", reason="the studio needs the extra `studio`: gradio is missing")
 
+from latentia.studio.shelf import Shelf
+from visiting import visiting
+
 INFINITY, GLANCE = "As long as you like", "A glance, shorter and shorter"
 
 
@@ -33,15 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(folder: Path) -> Iterator[Any]:
-    from gradio_client import Client
-
-    from latentia.studio.app import build, served
-    from latentia.studio.shelf import Shelf
-
-    shelf = Shelf([folder])
-    with served(build(shelf, shelf.folders[0])) as address:
-        yield Client(address, verbose=False)
+def client(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with visiting(Shelf([folder]), tmp_path_factory.mktemp("downloads")) as client:
+        yield client
 
 
 def until(true: Callable[[], bool], seconds: float = 120) -> None:

@@ -55,6 +55,9 @@ def studio(
 
     if importlib.util.find_spec("gradio") is None:
         raise UserError("The studio needs the extra: pip install 'latentia[studio]'.")
+    from latentia.studio.scratch import keep_uploads_here
+
+    keep_uploads_here()  # before Gradio is imported
     from latentia.studio.app import build
     from latentia.studio.serve import launch
     from latentia.studio.shelf import Shelf

@@ -21,7 +21,6 @@ from latentia.sound.vocoders import GriffinLim, Vocoder
 Look = Literal["pictures", "recordings", "points", "table"]
 LOOKS: tuple[Look, ...] = get_args(Look)
 INK, GREY, BLUE = "#1d2021", "#8c8c8c", "#0072B2"
-_INCHES, _DOTS = 4.8, 100
 
 
 def look_of(spec: DataSpec) -> Look:
@@ -59,41 +58,6 @@ def vocoder_of(run: Run) -> Vocoder:
     if run.spec.sound is None:
         raise UserError(f"{run.folder} is not of recordings, so there is nothing to hear.")
     return load_vocoder(run.folder) or GriffinLim(LogMel.from_json(run.spec.sound))
-
-
-def scatter(
-    points: Tensor, *, behind: Tensor | None = None, way: bool = False, names: str = ""
-) -> Image.Image:
-    """Points of the plane as a picture, about 480 pixels wide.
-
-    Args:
-        points: `(N, 2)`.
-        behind: data in grey, `(M, 2)`, which say how far the axes reach.
-        way: the points are a walk: joined, its ends marked.
-        names: what is said above.
-
-    Raises:
-        UserError: points that have not two numbers each.
-    """
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise UserError(f"Points of the plane have 2 numbers each, not {tuple(points.shape)}.")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_INCHES, _INCHES), dpi=_DOTS, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes: Any = figure.add_subplot()
-    if behind is not None:
-        axes.scatter(*behind.numpy().T, s=8, color=GREY, alpha=0.3, lw=0)
-    marked = {"marker": "o", "color": BLUE, "markersize": 5}
-    axes.plot(*points.numpy().T, **marked, linestyle="-" if way else "", lw=1)
-    if way:
-        for end, word in ((points[0], "A"), (points[-1], "B")):
-            axes.annotate(word, end.tolist(), xytext=(6, 6), textcoords="offset points")
-    axes.set_title(names, fontsize=10, color=INK)
-    axes.set_aspect("equal", "datalim")
-    axes.spines[["top", "right"]].set_visible(False)
-    return drawn(canvas)
 
 
 def drawn(canvas: Any) -> Image.Image:

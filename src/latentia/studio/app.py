@@ -6,11 +6,13 @@ import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import time
 from typing import Any
 
 import gradio as gr
 
 from latentia.studio.place import Place
+from latentia.studio.scratch import keep_uploads_here
 from latentia.studio.shelf import Opened, Shelf
 from latentia.training.budget import duration
 
@@ -28,6 +30,7 @@ ROOMS = (
 """Modules of `studio.rooms`, in the order of their tabs."""
 FORGOTTEN = (600, 3600)
 """Every so many seconds, files of visitors older than so many are deleted."""
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 NOTHING = "There is no trained run here yet. Make one in the room *Train*, or by `latentia fit`."
 
 
@@ -38,6 +41,7 @@ def build(shelf: Shelf, work: Path) -> gr.Blocks:
         shelf: the runs it shows.
         work: a folder that it may write to.
     """
+    keep_uploads_here()
     page = gr.Blocks(
         title="Latentia studio", analytics_enabled=False, fill_width=True, delete_cache=FORGOTTEN
     )
@@ -46,26 +50,42 @@ def build(shelf: Shelf, work: Path) -> gr.Blocks:
             gr.Markdown("# Latentia studio", elem_id="name")
             chosen = _chooser(shelf)
             again = gr.Button("Look again", size="sm", scale=0, elem_id="look-again")
-        place = Place(shelf, blocks, chosen, work)
+        place = Place(shelf, blocks, chosen, gr.State(ROOMS[0]), gr.State(0.0), work)
         facts = gr.Markdown(elem_id="facts")
         place.follow(_facts, [facts])
-        rooms = [importlib.import_module(f"latentia.studio.rooms.{name}") for name in ROOMS]
-        with gr.Tabs(elem_id="rooms"):
-            for room, name in zip(rooms, ROOMS, strict=True):
-                with gr.Tab(room.TITLE, id=name, elem_id=f"room-{name}"):
-                    room.build(place)
-        hidden = gr.HTML(elem_id="hidden-rooms", padding=False)
-        place.follow(lambda opened: [_hiding(rooms, opened)], [hidden])
-        again.click(lambda now: _choices(shelf, now), [chosen], [chosen], api_visibility="private")
+        _rooms(place)
+        again.click(lambda now: _choices(shelf, now), [chosen], [chosen, place.fresh], **_QUIET)
     return blocks
 
 
-def _hiding(rooms: Sequence[Any], opened: Opened | None) -> str:
-    """A style that hides the tabs of rooms without use for a run.
+def _rooms(place: Place) -> None:
+    """The rooms, of which those that fit the run can be entered; another run may lead to another.
+
+    Tabs in a menu of those that find no room could not be hidden, so they wrap onto further rows.
+    """
+    rooms = {name: importlib.import_module(f"latentia.studio.rooms.{name}") for name in ROOMS}
+    with gr.Tabs(elem_id="rooms", overflow_behavior="wrap") as tabs:
+        for name, room in rooms.items():
+            with gr.Tab(room.TITLE, id=name, elem_id=f"room-{name}") as tab:
+                room.build(place)
+            tab.select(lambda name=name: name, None, [place.room], **_QUIET)
+    hidden = gr.HTML(elem_id="hidden-rooms", padding=False)
+
+    def settled(opened: Opened | None, now: str) -> tuple[Any, Any, Any]:
+        fitting = [name for name, room in rooms.items() if room.fits(opened)]
+        style = _hiding([name for name in ROOMS if name not in fitting])
+        if now in fitting:
+            return style, gr.skip(), gr.skip()
+        return style, gr.Tabs(selected=fitting[0]), fitting[0]
+
+    place.settle(settled, [hidden, tabs, place.room])
+
+
+def _hiding(names: Sequence[str]) -> str:
+    """A style that hides the tabs of some rooms.
 
     Tabs that are shown and hidden by updates mistake each other's contents (gradio 6.31).
     """
-    names = [n for n, room in zip(ROOMS, rooms, strict=True) if not room.fits(opened)]
     chosen = ", ".join(f"#room-{name}-button" for name in names)
     return f"<style>{chosen} {{ display: none !important; }}</style>" if names else ""
 
@@ -82,11 +102,11 @@ def _chooser(shelf: Shelf) -> gr.Dropdown:
     )
 
 
-def _choices(shelf: Shelf, now: str | None) -> Any:
-    """The runs that are there by now; the chosen one stays where it can."""
+def _choices(shelf: Shelf, now: str | None) -> tuple[Any, float]:
+    """The runs that are there by now, the same one chosen where it can be; and to read it anew."""
     names = list(shelf.runs())
     kept = now if now in names else (names[0] if names else None)
-    return gr.Dropdown(choices=names, value=kept)
+    return gr.Dropdown(choices=names, value=kept), time()
 
 
 def _facts(opened: Opened | None) -> str:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from latentia.data.spec import Dataset
 from latentia.errors import UserError
 from latentia.rendering import atlas
 from latentia.rendering.place import (
@@ -64,7 +65,9 @@ def _found(opened: Opened) -> Explored:
 def training_row(opened: Opened, found: atlas.Map, at: int) -> tuple[Tensor, str]:
     """A row of the map, `(1, …)`, and what it is called."""
     number = int(found.rows[at])
-    train = opened.run.data("train")
+    if "train" not in opened.memory:  # opened once: a folder of pictures is searched for that
+        opened.memory["train"] = opened.run.data("train")
+    train: Dataset = opened.memory["train"]
     words = f"row {number}"
     if found.labels is not None and opened.run.spec.classes:
         words += f", label {opened.run.spec.classes[int(found.labels[at])]}"

@@ -49,6 +49,13 @@ class Exploring:
     def __init__(self, place: Place, single: Single) -> None:
         self.place, self.single, self.scratch = place, single, Scratch()
 
+    def called(self, run: str | None) -> str:
+        """A run by its name and its weights; "" where it has no latent space, or is gone."""
+        opened = self.place.opened(run)
+        if opened is None or not isinstance(opened.model, Decodes):
+            return ""
+        return f"{run} {opened.memory['written']}"
+
     def prepared(self, run: str | None) -> list[Any]:
         """All that follows from the run."""
         many = len(self.single.widgets) + SLIDERS + OTHERS
@@ -107,10 +114,10 @@ class Exploring:
         near = known.map.nearest(z) if at is None else at
         x, words = training_row(opened, known.map, near)
         ring = marked(known.drawn, known.map, known.map.place_of(z))
-        tile = gr.Image(visible=False)
+        tile: Any = gr.update(visible=False)
         if is_seen(opened):
-            tile = gr.Image(value=enlarged(pictures_of(x)[0]), visible=True)
-        return [gr.Image(value=ring, visible=True), tile, f"Nearest on the map: training {words}."]
+            tile = gr.update(value=enlarged(pictures_of(x)[0]), visible=True)
+        return [gr.update(value=ring, visible=True), tile, f"Nearest on the map: training {words}."]
 
     @kindly
     def live(

@@ -285,4 +285,5 @@ def resuming(folder: Path, device: str) -> list[str]:
 def described(name: str) -> str:
     """A family in one line."""
     found = family(name)
-    return f"**{found.title}** · {found.paper} · can {', '.join(found.abilities)}"
+    title = found.title.replace("by --set", "by its settings")  # these are on the page
+    return f"**{title}** · {found.paper} · can {', '.join(found.abilities)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from latentia.studio.shelf import Opened, Shelf
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Show = Callable[[Opened | None], Any]
 
 
 @dataclass
@@ -25,13 +26,18 @@ class Place:
         shelf: the runs.
         blocks: the page being built.
         chosen: the run that all rooms but Train and Compare work with, by name.
+        room: the one that is open, by its name in `app.ROOMS`.
+        fresh: changes when the run is to be read anew.
         work: where rooms write what visitors download or train; below the first folder.
     """
 
     shelf: Shelf
     blocks: gr.Blocks
     chosen: gr.Dropdown
+    room: gr.State
+    fresh: gr.State
     work: Path
+    _followers: list[tuple[Show, list[Any]]] = field(default_factory=list)
 
     def opened(self, name: str | None) -> Opened | None:
         """The run of a name; None without one, or where it cannot be read."""
@@ -40,21 +46,42 @@ class Place:
         except UserError:
             return None
 
-    def follow(self, show: Callable[[Opened | None], Any], outputs: Sequence[Any]) -> None:
+    def follow(self, show: Show, outputs: Sequence[Any]) -> None:
         """Have widgets follow the chosen run.
 
         `show` gets the run (None where there is none, or it cannot be read) and returns an update
-        for each of `outputs`. It runs when the page opens and when another run is chosen.
+        for each of `outputs`: an update where there is one output, else as many in a row. It runs
+        when the page opens and when another run is chosen.
+        """
+        self._followers.append((show, list(outputs)))
+
+    def settle(self, settled: Callable[[Opened | None, str], Any], outputs: Sequence[Any]) -> None:
+        """Have all that follows the run, and then `settled` of the run and the room, do so.
+
+        All of it is one request: that many would wait for each other, and arrive one by one.
         """
 
-        def updated(name: str | None) -> Any:
-            return show(self.opened(name))
+        def updated(run: str | None, room: str) -> list[Any]:
+            opened = self.opened(run)
+            rows = [(show(opened), len(wanted)) for show, wanted in self._followers]
+            rows.append((settled(opened, room), len(outputs)))
+            return [value for row, n in rows for value in _each(row, n)]
 
-        wanted = list(outputs)
-        told: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
-        told["api_visibility"] = "private"
-        self.chosen.change(updated, [self.chosen], wanted, **told)
-        self.blocks.load(updated, [self.chosen], wanted, **told)
+        wanted = [*(w for _, some in self._followers for w in some), *outputs]
+        for event in (self.chosen.change, self.fresh.change, self.blocks.load):
+            event(
+                updated,
+                [self.chosen, self.room],
+                wanted,
+                show_progress="hidden",
+                api_visibility="private",
+                concurrency_limit=None,
+            )
+
+
+def _each(row: Any, n: int) -> list[Any]:
+    """Updates as Gradio takes them from a function with n outputs, as a list."""
+    return [row] if n == 1 and not isinstance(row, list | tuple) else list(row)
 
 
 class Room(Protocol):

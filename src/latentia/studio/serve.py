@@ -5,6 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import gradio as gr
@@ -45,7 +49,7 @@ def launch(
         waiting: requests that may wait at once.
         allowed: folders whose files may be shown.
         browser: open a browser on it.
-        block: serve until interrupted.
+        block: serve until Ctrl-C or SIGTERM, and leave no file behind.
 
     Returns:
         Its address, where it does not block.
@@ -63,26 +67,42 @@ def launch(
         raise UserError(f"--upload {upload!r} is no size; write one such as 100mb.")
     blocks.queue(max_size=waiting, default_concurrency_limit=1)
     try:
-        _, address, _ = blocks.launch(
-            server_name=host,
-            server_port=port,
-            auth=pair,
-            max_file_size=upload,
-            allowed_paths=allowed,
-            inbrowser=browser,
-            prevent_thread_lock=not block,
-            theme=_theme(),
-            css_paths=HERE / "studio.css",
-            footer_links=["api"],
-            share=False,
-            pwa=False,
-            ssr_mode=False,
-            enable_monitoring=False,
-            quiet=True,
-        )
+        with _ended_in_order() if block else nullcontext():
+            _, address, _ = blocks.launch(
+                server_name=host,
+                server_port=port,
+                auth=pair,
+                max_file_size=upload,
+                allowed_paths=allowed,
+                inbrowser=browser,
+                prevent_thread_lock=not block,
+                theme=_theme(),
+                css_paths=HERE / "studio.css",
+                footer_links=["api"],
+                share=False,
+                pwa=False,
+                ssr_mode=False,
+                enable_monitoring=False,
+                quiet=True,
+            )
     except OSError as problem:
         raise UserError(f"{host} port {port or PORT} cannot be listened on: {problem}.") from None
     return str(address)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C: what is to be done at the end is done then, too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = {name: signal.signal(name, signal.default_int_handler) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _pair(auth: str | None) -> tuple[str, str] | None:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from latentia.errors import UserError
 from latentia.rendering.pictures import enlarged, pictures_of
-from latentia.rendering.views import Look, columns_of, look_of, save_sounds, scatter
+from latentia.rendering.points import Plane
+from latentia.rendering.views import Look, columns_of, look_of, save_sounds
 from latentia.run import Run
 from latentia.studio.scratch import Scratch
 from latentia.studio.shelf import Opened
@@ -24,6 +25,9 @@ PLAYERS = 16
 _BEHIND = 1000  # points of the data behind those that were made
 _TALL = 440
 _ONE_TALL = 340
+
+
+# Pictures go out by `gr.update`: a widget made as an update would write each to a file of its own.
 
 
 class Sheet:
@@ -110,7 +114,7 @@ class Sheet:
         if look == "pictures":
             tiles = [enlarged(picture) for picture in pictures_of(x)]
             told = list(zip(tiles, captions, strict=True))
-            values[0] = gr.Gallery(value=told, columns=columns or self.columns)
+            values[0] = gr.update(value=told, columns=columns or self.columns)
         elif look == "points":
             values[1] = points_of(opened, x, way=way)
         elif look == "table":
@@ -183,20 +187,20 @@ def across(run: Run, x: Tensor) -> dict[str, Any]:
 
 
 def points_of(opened: Opened, x: Tensor, *, way: bool = False) -> Image.Image:
-    """Points on the run's data."""
-    return scatter(x, behind=_behind(opened), way=way)
+    """Points on the run's data; on themselves where those are gone."""
+    if "plane" not in opened.memory:
+        opened.memory["plane"] = _plane(opened)
+    plane: Plane | None = opened.memory["plane"]
+    return (plane or Plane(x)).shown(x, way=way)
 
 
-def _behind(opened: Opened) -> Tensor | None:
-    """Some of the data, kept; None where they are gone."""
-    if "points" not in opened.memory:
-        try:
-            train = opened.run.data("train")
-            opened.memory["points"] = train.batch(range(min(_BEHIND, len(train)))).x
-        except (UserError, OSError):
-            opened.memory["points"] = None
-    found: Tensor | None = opened.memory["points"]
-    return found
+def _plane(opened: Opened) -> Plane | None:
+    """Some of the data; None where they are gone."""
+    try:
+        train = opened.run.data("train")
+    except (UserError, OSError):
+        return None
+    return Plane(train.batch(range(min(_BEHIND, len(train)))).x)
 
 
 def frame_of(run: Run, x: Tensor, captions: Sequence[str]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from latentia.studio.auditing import (
     lines,
     summary,
 )
-from latentia.studio.outbox import Outbox
 from latentia.studio.place import Place, kindly
+from latentia.studio.scratch import Scratch
 from latentia.studio.shelf import Opened
 
 TITLE = "Audit"
@@ -78,7 +78,7 @@ class _Shown:
 
 def build(place: Place) -> None:
     """The budget, the audit, and its galleries below."""
-    outbox = Outbox()
+    scratch = Scratch()
     gr.Markdown(LEAD, elem_id="audit-lead")
     with gr.Row(equal_height=False):
         minutes = gr.Slider(
@@ -101,7 +101,7 @@ def build(place: Place) -> None:
         device = place.shelf.device
         found = audited(opened.run, minutes, device, lambda share, what: progress(share, what))
         opened.memory[_MEMORY] = found
-        return summary(found), [str(path) for path in exports(found, outbox.folder())]
+        return summary(found), [str(path) for path in exports(found, scratch.folder())]
 
     @kindly
     def look(run: str | None, kind: str, most: float, above: float) -> tuple[Any, Any, Any, Any]:
@@ -112,9 +112,9 @@ def build(place: Place) -> None:
         return gr.Slider(visible=kind == "strange"), *_seen(findings(found, kind, int(most), above))
 
     def whole(run: str | None) -> tuple[Any, ...]:
-        return _whole(place.shelf.open(run) if run else None, outbox)
+        return _whole(place.shelf.open(run) if run else None, scratch)
 
-    place.follow(lambda opened: _whole(opened, outbox), shown.whole)
+    place.follow(lambda opened: _whole(opened, scratch), shown.whole)
     go.click(audit, [place.chosen, minutes], [shown.words, shown.files], api_name="audit").success(
         whole, [place.chosen], shown.whole, show_progress="hidden", **_PRIVATE
     )
@@ -168,7 +168,7 @@ def _widgets() -> _Shown:
     return _Shown(words, files, kind, most, above, about, gallery, table, part)
 
 
-def _whole(opened: Opened | None, outbox: Outbox) -> tuple[Any, ...]:
+def _whole(opened: Opened | None, scratch: Scratch) -> tuple[Any, ...]:
     """All that is shown of the audit of a run, if there is one."""
     found: AuditResult | None = None if opened is None else opened.memory.get(_MEMORY)
     if found is None:
@@ -178,7 +178,7 @@ def _whole(opened: Opened | None, outbox: Outbox) -> tuple[Any, ...]:
     top = float(np.ceil(max(found.strangeness.total.max(), limit)))
     return (
         summary(found),
-        [str(path) for path in exports(found, outbox.folder())],
+        [str(path) for path in exports(found, scratch.folder())],
         gr.Column(visible=True),
         gr.Radio(choices=kinds_of(found), value="strange"),
         gr.Slider(minimum=0, maximum=top, value=round(limit, 1), visible=True),
@@ -188,7 +188,7 @@ def _whole(opened: Opened | None, outbox: Outbox) -> tuple[Any, ...]:
 
 def _seen(made: Findings) -> tuple[Any, Any, Any]:
     visible = bool(made.shown)
-    return made.words, gr.Gallery(value=made.shown, visible=visible), gr.Dataframe(lines(made))
+    return made.words, gr.update(value=made.shown, visible=visible), gr.Dataframe(lines(made))
 
 
 def _chosen(run: str | None) -> str:

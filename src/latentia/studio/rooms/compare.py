@@ -91,7 +91,7 @@ def _pictures(place: Place, runs: gr.Dropdown) -> None:
         tiles = [(image, name) for name, image in shown.items() if image is not None]
         if not tiles:
             raise UserError("None of these runs has kept anything of the kind.")
-        return gr.Gallery(value=tiles, columns=min(3, len(tiles)))
+        return gr.update(value=tiles, columns=min(3, len(tiles)))
 
     @kindly
     def compare(

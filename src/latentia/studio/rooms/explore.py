@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.context import Context
 
 from latentia.abilities import Decodes
 from latentia.studio.exploring import NO_ENCODER, NONE, SLIDERS, Exploring
@@ -14,7 +13,7 @@ from latentia.studio.place import Place
 from latentia.studio.sheet import Single
 from latentia.studio.shelf import Opened
 
-TITLE = "Explore"
+NAME, TITLE = "explore", "Explore"
 _QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _LIVE: dict[str, Any] = {**_QUIET, "queue": False, "trigger_mode": "always_last"}
 
@@ -192,22 +191,27 @@ def _wire(
 
 
 def _prepare_when_seen(place: Place, panel: _Panel, does: Exploring) -> None:
-    """Latents are put in order when the room is first looked at, not when the page opens."""
+    """Latents are put in order when the room is entered, not when the page opens; once for a run.
+
+    To put them in order takes a while, and a map of the training rows.
+    """
     wanted = [*panel.place, *panel.manner, *panel.ways_in, panel.turn, panel.words]
+    shown = gr.State("")  # the run, by its name and weights, that the room shows
+
+    def prepared(run: str | None, room: str, before: str) -> list[Any]:
+        now = does.called(run)
+        if room != NAME or now in ("", before):
+            return [gr.skip() for _ in range(len(wanted) + 1)]
+        return [*does.prepared(run), now]
+
     place.follow(
-        lambda opened: [*panel.single.empty(opened), ""], [*panel.single.widgets, panel.latents]
+        lambda opened: [*panel.single.empty(opened), "", ""],
+        [*panel.single.widgets, panel.latents, shown],
     )
-    seen = gr.State(False)
-    tab = Context.block
-    while tab is not None and not isinstance(tab, gr.Tab):
-        tab = tab.parent
-    if isinstance(tab, gr.Tab):
-        tab.select(does.prepared, [place.chosen], wanted, **_QUIET).then(
-            lambda: True, None, seen, **_QUIET
-        )
-    place.chosen.change(
-        lambda run, visited: does.prepared(run) if visited else [gr.skip() for _ in wanted],
-        [place.chosen, seen],
-        wanted,
+    gr.on(
+        [place.room.change, shown.change],
+        prepared,
+        [place.chosen, place.room, shown],
+        [*wanted, shown],
         **_QUIET,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import time
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from latentia.data.open import BUILT_IN
 from latentia.data.toys import TOYS
 from latentia.errors import UserError
 from latentia.studio import orders
+from latentia.studio.chart import chart
 from latentia.studio.jobs import State, Trainings, curves, newest_previews, terms
 from latentia.studio.orders import SHOWN, Looks, Setting
 from latentia.studio.place import Place, kindly
@@ -26,7 +28,6 @@ RATE = "examples a second"
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 ASKED = {**PRIVATE, "queue": True}
 """Of events that may refuse: only what is queued can tell why."""
-COLOURS = {"blue": "#0072b2", "orange": "#d55e00", "green": "#009e73", "pink": "#cc79a7"}
 PHASES = {
     "none": "Nothing is being trained.",
     "starting": "**{name}** is starting …",
@@ -50,12 +51,12 @@ def build(place: Place) -> None:
         with gr.Column(scale=2, min_width=320):
             asked = _form(place)
             start = gr.Button("Start", variant="primary", elem_id="train-start")
-            unfinished, resume = _unfinished(place)
+            unfinished, resume, resumption = _unfinished(place)
         with gr.Column(scale=3, min_width=320):
             stop = gr.Button("Stop and save", variant="stop", visible=False, elem_id="train-stop")
             shown = _progress()
     timer = gr.Timer(EVERY, active=False)
-    view = [*shown, start, stop, unfinished, place.chosen, timer]
+    view = [*shown, start, stop, unfinished, resumption, place.chosen, place.fresh, timer]
     seen = gr.State("none")
 
     def look(curve: str, before: str, now: str | None) -> tuple[Any, ...]:
@@ -88,7 +89,7 @@ def build(place: Place) -> None:
 
     started = gr.Textbox(visible=False, label="The run's folder")
     looking: dict[str, Any] = {"fn": look, "inputs": [shown[3], seen, place.chosen]}
-    looking |= {"outputs": [*view, seen], **PRIVATE}
+    looking |= {"outputs": [*view, seen], **ASKED, "concurrency_limit": None}
     begun = start.click(begin, asked, [started], api_name="train")
     resumed = resume.click(again, [unfinished], [started], api_name="resume_training")
     ended = stop.click(kindly(trainings.stop), None, None, api_name="stop_training")
@@ -186,9 +187,9 @@ def _told(family: str, kind: str) -> tuple[Any, ...]:
     return orders.described(family), _table(fields), *slots
 
 
-def _unfinished(place: Place) -> tuple[gr.Dropdown, gr.Button]:
-    with gr.Row():
-        names = _resumable(place)
+def _unfinished(place: Place) -> tuple[gr.Dropdown, gr.Button, gr.Row]:
+    names = _resumable(place)
+    with gr.Row(visible=bool(names), elem_id="train-again") as row:
         runs = gr.Dropdown(
             names,
             value=names[0] if names else None,
@@ -197,74 +198,73 @@ def _unfinished(place: Place) -> tuple[gr.Dropdown, gr.Button]:
             elem_id="train-unfinished",
             scale=3,
         )
-        again = gr.Button("Resume", elem_id="train-resume", scale=1, min_width=100)
-    return runs, again
+        again = gr.Button("Resume", size="md", elem_id="train-resume", scale=1, min_width=100)
+    return runs, again, row
 
 
-def _resumable(place: Place) -> list[str]:
+def _resumable(place: Place, state: State | None = None) -> list[str]:
+    """Unfinished runs, without the one that is being trained."""
     runs = place.shelf.runs()
-    open_ones = set(orders.unfinished(runs.values()))
+    under_way = state.run if state is not None and state.running else None
+    open_ones = set(orders.unfinished(runs.values())) - {under_way}
     return [name for name, path in runs.items() if path in open_ones]
 
 
 def _progress() -> list[Any]:
     """Words, a bar, the curves, which of them, and the previews."""
     words = gr.Markdown(PHASES["none"], elem_id="train-state")
-    bar = gr.HTML(_bar(0), visible=False, elem_id="train-bar")
-    plot = gr.LinePlot(
-        None,
-        x="share",
-        y="value",
-        color="term",
-        x_title="share of the budget, %",
-        y_title="value",
-        label="Curves",
-        height=360,  # its legend lies below
-        visible=False,
-        elem_id="train-curves",
-    )
+    bar = gr.HTML(_bar(0), visible=False, padding=False, elem_id="train-bar")
+    plot = gr.HTML(visible=False, elem_id="train-curves")
     curve = gr.Dropdown([ALL], value=ALL, label="Curve", visible=False, elem_id="train-curve")
     previews = gr.Gallery(
-        label="Newest previews",
+        label="Newest previews, of averaged and of raw weights",
         show_label=False,  # it would lie on the pictures
         columns=2,
         height="auto",
         object_fit="contain",
         visible=False,
         elem_id="train-previews",
-        elem_classes="small-pixels",
+        elem_classes=["small-pixels", "snug"],
     )
     return [words, bar, plot, curve, previews]
 
 
 def _bar(share: float) -> str:
+    """A bar in the page's colours, whatever those of the browser are."""
     return (
-        '<progress max="100" style="width: 100%; accent-color: #0072b2" '
-        f'aria-label="Share of the budget spent" value="{100 * share:.1f}">{share:.0%}</progress>'
+        '<div class="spent" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{100 * share:.0f}" aria-label="Share of the budget spent">'
+        f'<div style="width: {100 * share:.1f}%"></div></div>'
     )
 
 
 def _view(state: State, curve: str, before: str, now: str | None, place: Place) -> tuple[Any, ...]:
-    """What the page shows of a training: `_progress`, the buttons, both choosers of runs, and
-    whether to go on looking."""
+    """What the page shows of a training: `_progress`, the buttons, both choosers of runs, what
+    follows the run, and whether to go on looking."""
     changed = state.phase != before
+    names = _resumable(place, state) if changed else []
+    ended = changed and not state.running and place.shelf.runs().get(now or "") == state.run
     there = [] if state.run is None else terms(state.run)
-    names = [ALL, *(RATE if name == "rate" else name for name in there)]
-    curve = curve if curve in names else ALL
+    curve_names = [ALL, *(RATE if name == "rate" else name for name in there)]
+    curve = curve if curve in curve_names else ALL
     return (
         _words(state),
         gr.HTML(_bar(state.share), visible=state.run is not None),
-        gr.LinePlot(
-            value=_plotted(state, curve, there), visible=bool(there), **_legend(there, curve)
-        ),
-        gr.Dropdown(choices=names, value=curve, visible=bool(there)),
+        gr.HTML(_plotted(state, curve, there), visible=bool(there)),
+        gr.Dropdown(choices=curve_names, value=curve, visible=bool(there)),
         _previews(state),
         gr.Button(interactive=not state.running),
         gr.Button(visible=state.running, interactive=state.phase != "stopping"),
-        gr.Dropdown(choices=_resumable(place)) if changed else gr.skip(),
+        _offered(names) if changed else gr.skip(),
+        gr.Row(visible=bool(names)) if changed else gr.skip(),
         _runs(place, now) if changed else gr.skip(),
+        time() if ended else gr.skip(),
         gr.Timer(active=state.running),
     )
+
+
+def _offered(names: list[str]) -> Any:
+    return gr.Dropdown(choices=names, value=names[0] if names else None)
 
 
 def _runs(place: Place, now: str | None) -> Any:
@@ -273,24 +273,11 @@ def _runs(place: Place, now: str | None) -> Any:
     return gr.Dropdown(choices=names, value=now if now in names or not names else names[0])
 
 
-def _plotted(state: State, curve: str, there: list[str]) -> dict[str, Any] | None:
+def _plotted(state: State, curve: str, there: list[str]) -> str:
     if state.run is None or not there:
-        return None
-    chosen = [n for n in there if n != "rate"] if curve == ALL else [curve]
-    points = curves(state.run, [_key(name) for name in chosen])
-    kinds = {"share": "quantitative", "value": "quantitative", "term": "nominal"}
-    return {"columns": [*kinds], "data": points, "datatypes": kinds, "mark": "line"}
-
-
-def _legend(there: list[str], curve: str) -> dict[str, Any]:
-    """Colours of the curves, told in the label: the plot has no room for them."""
-    names = [n for n in there if n != "rate"] if curve == ALL else [_key(curve)]
-    pairs = list(zip(names, COLOURS.items(), strict=False))
-    told = ", ".join(f"{name} {word}" for name, (word, _) in pairs)
-    return {
-        "label": f"Curves: {told}" if told else "Curves",
-        "color_map": {name: colour for name, (_, colour) in pairs},
-    }
+        return ""
+    chosen = [n for n in there if n != "rate"] if curve == ALL else [_key(curve)]
+    return chart(curves(state.run, chosen))
 
 
 def _key(curve: str) -> str:
@@ -299,7 +286,7 @@ def _key(curve: str) -> str:
 
 def _previews(state: State) -> Any:
     paths = [] if state.run is None else newest_previews(state.run, 2)
-    return gr.Gallery(value=[(_picture(p), _caption(p)) for p in paths], visible=bool(paths))
+    return gr.update(value=[(_picture(p), _caption(p)) for p in paths], visible=bool(paths))
 
 
 def _picture(path: Path) -> Image.Image:
@@ -308,10 +295,10 @@ def _picture(path: Path) -> Image.Image:
 
 
 def _caption(path: Path) -> str:
-    """Of `05-ema.png`: how far the training was, and whose samples these are."""
+    """Of `05-ema.png`: how far the training was, and of which weights these samples are."""
     tenth, _, whose = path.stem.partition("-")
     share = f"{10 * int(tenth)} %" if tenth.isdigit() else tenth
-    return f"{share}, {'averaged weights' if whose == 'ema' else 'raw weights'}"
+    return f"{share}, {'averaged' if whose == 'ema' else 'raw'}"
 
 
 def _words(state: State) -> str:

@@ -11,8 +11,8 @@ import gradio as gr
 
 from latentia.abilities import Translates
 from latentia.errors import UserError
-from latentia.studio.outbox import Outbox
 from latentia.studio.place import Place, kindly
+from latentia.studio.scratch import Scratch
 from latentia.studio.shelf import Opened
 from latentia.studio.translation import (
     MOST_FILES,
@@ -42,16 +42,16 @@ def fits(opened: Opened | None) -> bool:
 
 def build(place: Place) -> None:
     """Both halves of the room; a run shows the one that it is for."""
-    outbox = Outbox()
+    scratch = Scratch()
     lead = gr.Markdown(elem_id="translate-lead")
     to = gr.Dropdown(
         [], label="Translate to", elem_id="translate-to", allow_custom_value=True, interactive=True
     )
     place.follow(lambda opened: (_lead(opened), _targets(opened)), [lead, to])
     with gr.Column(visible=False, elem_id="translate-pictures") as pictures:
-        _pictures(place, to, outbox)
+        _pictures(place, to, scratch)
     with gr.Column(visible=False, elem_id="translate-voices") as voices:
-        _voices(place, to, outbox)
+        _voices(place, to, scratch)
     place.follow(_halves_of_the_room, [pictures, voices])
 
 
@@ -94,7 +94,7 @@ class _Options:
         return [self.scale, self.round_trip, self.made, self.halves]
 
 
-def _pictures(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
+def _pictures(place: Place, to: gr.Dropdown, scratch: Scratch) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             file = gr.File(
@@ -141,7 +141,7 @@ def _pictures(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
         with place.shelf.using(_chosen(run)) as opened:
             _require(opened, sound=False)
             handed = translated_pictures(
-                opened, source, wish, outbox.folder(), lambda name, share: progress(share, name)
+                opened, source, wish, scratch.folder(), lambda name, share: progress(share, name)
             )
         return (
             _gallery(handed.shown, handed.columns),
@@ -154,7 +154,7 @@ def _pictures(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
     @kindly
     def take(run: str | None, to: str | None, made: bool) -> str:
         with place.shelf.using(_chosen(run)) as opened:
-            return str(own_picture(opened, Wish(to, made=made), outbox.folder(), next(numbers)))
+            return str(own_picture(opened, Wish(to, made=made), scratch.folder(), next(numbers)))
 
     place.follow(_options_of, options.all)
     go.click(
@@ -202,13 +202,13 @@ def _options_of(opened: Opened | None) -> tuple[Any, Any, Any, Any]:
 
 
 def _gallery(shown: Shown, columns: int) -> Any:
-    return gr.Gallery(value=shown, columns=columns)
+    return gr.update(value=shown, columns=columns)
 
 
 # voices
 
 
-def _voices(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
+def _voices(place: Place, to: gr.Dropdown, scratch: Scratch) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             voice = gr.Audio(
@@ -243,10 +243,10 @@ def _voices(place: Place, to: gr.Dropdown, outbox: Outbox) -> None:
                 given,
                 to,
                 round_trip,
-                outbox.folder(),
+                scratch.folder(),
                 lambda name, share: progress(share, name),
             )
-        player = gr.Audio(value=None if again is None else str(again), visible=again is not None)
+        player = gr.update(value=None if again is None else str(again), visible=again is not None)
         return str(given), str(after), player, said
 
     place.follow(
