@@ -341,7 +341,8 @@ def calling(
     from gradio_client import Client
 
     chance = random.Random(1000 * args.seed + number)
-    client = Client(served.address, verbose=False, download_files=False)
+    patience = {"timeout": ANSWER}
+    client = Client(served.address, verbose=False, download_files=False, httpx_kwargs=patience)
     while not over.is_set():
         for endpoint, run, ask in chance.sample(asks, len(asks)):
             if over.wait(chance.uniform(0, 2 * args.pause)):
