@@ -55,16 +55,16 @@ def launch(
         Its address, where it does not block.
 
     Raises:
-        UserError: a port that is taken, an `auth` of another form, or none where one is needed.
+        UserError: a port that is taken, an `auth` of another form, or none where one is needed, or
+            an `upload` that is no size.
     """
     pair = _pair(auth)
     if pair is None and not _loopback(host):
         raise UserError(
             f"--host {host} lets others reach this page. Say who may: --auth user:password."
         )
+    most = _size(upload)
     os.environ.update(QUIET)  # no request to any host
-    if not re.fullmatch(r"\d+ ?[kmg]?b", upload.strip().lower()):
-        raise UserError(f"--upload {upload!r} is no size; write one such as 100mb.")
     blocks.queue(max_size=waiting, default_concurrency_limit=1)
     try:
         with _ended_in_order() if block else nullcontext():
@@ -72,7 +72,7 @@ def launch(
                 server_name=host,
                 server_port=port,
                 auth=pair,
-                max_file_size=upload,
+                max_file_size=most,
                 allowed_paths=allowed,
                 inbrowser=browser,
                 prevent_thread_lock=not block,
@@ -112,6 +112,14 @@ def _pair(auth: str | None) -> tuple[str, str] | None:
     if not (user and sign and password):
         raise UserError("--auth is of the form user:password.")
     return user, password
+
+
+def _size(text: str) -> str:
+    """A limit as the page takes it."""
+    size = text.strip().lower()
+    if not re.fullmatch(r"0*[1-9]\d* ?[kmg]?b", size):
+        raise UserError(f"--upload {text!r} is no size; write one such as 100mb.")
+    return size
 
 
 def _loopback(host: str) -> bool:
