@@ -357,15 +357,15 @@ def train(page: Page, runs: Runs) -> None:
     page.reload()  # another page may have begun one
     expect(page.locator("#facts")).to_contain_text("can ")
     page.add_style_tag(content=NEVER)
+    choose(page, runs, SCENES["train"].families)
     enter(page, SCENES["train"].title)
     if not page.locator("#train-stop").is_visible():
-        fill(page, "train-minutes", 2)
+        fill(page, "train-minutes", 3)
         page.locator("#train-start").click()
-    drawn(page, "train-previews")
     page.wait_for_function(
-        "() => Number(document.querySelector('#train-bar progress').value) >= 25",
-        timeout=PATIENCE,
+        "() => Number(document.querySelector('#train-bar progress')?.value) >= 15"
     )
+    drawn(page, "train-previews")
     page.wait_for_timeout(2500)
 
 
