@@ -50,6 +50,12 @@ TALLEST = 1500
 MARGIN = 16
 PATIENCE = 240_000  # ms: a busy machine
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LOADED = """
+name => [...document.querySelectorAll(`#${name} img`)].every(picture => {
+  picture.loading = 'eager';  // not only what is in sight
+  return picture.complete;
+})
+"""
 NEVER = "footer, .toast-wrap { display: none !important }"
 """What no picture shows: the page's foot, and notes that come and go."""
 
@@ -263,9 +269,7 @@ def drawn(page: Page, name: str) -> None:
     """Wait for a picture, all of it."""
     picture = page.locator(f"#{name} img").first
     expect(picture).to_be_visible()
-    page.wait_for_function(
-        "name => [...document.querySelectorAll(`#${name} img`)].every(it => it.complete)", arg=name
-    )
+    page.wait_for_function(LOADED, arg=name)
 
 
 # scenes
@@ -353,15 +357,15 @@ def train(page: Page, runs: Runs) -> None:
     page.reload()  # another page may have begun one
     expect(page.locator("#facts")).to_contain_text("can ")
     page.add_style_tag(content=NEVER)
+    choose(page, runs, SCENES["train"].families)
     enter(page, SCENES["train"].title)
     if not page.locator("#train-stop").is_visible():
-        fill(page, "train-minutes", 2)
+        fill(page, "train-minutes", 3)
         page.locator("#train-start").click()
-    drawn(page, "train-previews")
     page.wait_for_function(
-        "() => Number(document.querySelector('#train-bar progress').value) >= 25",
-        timeout=PATIENCE,
+        "() => Number(document.querySelector('#train-bar progress')?.value) >= 15"
     )
+    drawn(page, "train-previews")
     page.wait_for_timeout(2500)
 
 
@@ -373,7 +377,7 @@ SCENES = {
     ),
     "mix": Scene("Mix styles", ("style-gan",), mix, "#mix-go"),
     "translate": Scene("Translate", ("pix2pix", "cyclegan"), translate, "#translate-shown"),
-    "audit": Scene("Audit", ("vae",), audit, "#audit-words"),
+    "audit": Scene("Audit", ("vae",), audit, "#audit-gallery"),
     "compare": Scene("Compare", ("vae",), compare, "#compare-go"),
     "guess": Scene("Which one is real?", ("diffusion", "gan", "vae"), guess, "#guess-begin"),
     "train": Scene("Train", ("vae",), train, "#train-state"),
