@@ -137,6 +137,31 @@ def test_a_slider_changes_the_picture(page: Page) -> None:
     )
 
 
+def test_a_slider_says_why_it_changes_nothing(page: Page) -> None:
+    choose(page, "vae")
+    enter(page, "Explore")
+    expect(page.locator("#explore-picture img").first).to_be_visible()
+    page.get_by_text("The place in numbers").click()
+    page.locator("#explore-latents textarea").fill("one, two")
+    page.locator("#explore-slider-0 input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    problem = page.locator("#explore-problem")
+    expect(problem).to_contain_text("A place is a list of numbers")
+    page.locator("#explore-random").click()
+    expect(problem).not_to_contain_text("A place is a list of numbers")
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path: Path) -> None:
+    choose(page, "vae")
+    enter(page, "Explore")
+    expect(page.locator("#explore-picture img").first).to_be_visible()
+    mine = tmp_path / "mine.png"
+    mine.write_text("no picture")
+    page.locator("#explore-own input[type=file]").set_input_files(mine)
+    told = page.locator(".toast-body")
+    expect(told.first).to_contain_text("mine.png cannot be read as an image")
+
+
 def test_a_picture_of_ones_own_is_encoded(page: Page, tmp_path: Path) -> None:
     choose(page, "vae")
     enter(page, "Explore")

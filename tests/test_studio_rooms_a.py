@@ -23,7 +23,7 @@ pytest.importorskip("gradio", reason="the studio needs gradio: pip install 'late
 
 from latentia.studio.explored import bounds, explored, read, written
 from latentia.studio.exploring import NONE, OTHERS, SLIDERS, Exploring
-from latentia.studio.place import Place
+from latentia.studio.place import Place, plainly
 from latentia.studio.rooms import explore, generate, interpolate, mix
 from latentia.studio.shelf import Shelf
 from visiting import visiting
@@ -91,7 +91,9 @@ def test_generate_takes_the_runs_own_way_unless_asked(client: Any) -> None:
         assert image.size == (480, 480)
 
 
-def test_mistakes_are_told_in_words(client: Any) -> None:
+def test_mistakes_are_told_in_words(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.png").write_text("no picture")
+    no_picture = {"path": str(tmp_path / "mine.png"), "meta": {"_type": "gradio.FileData"}}
     for words, event, message in (
         (("gone",), "/generate", "gone"),
         (("vae", 0, 1, "3"), "/generate", "without classes"),
@@ -100,6 +102,7 @@ def test_mistakes_are_told_in_words(client: Any) -> None:
         (("vae", "0, 0, 0", NONE, "ten", 1.0), "/explore", "no direction 'ten'"),
         (("vae", "here"), "/explore", "list of numbers"),
         (("vae", "two pictures"), "/interpolate", "both pictures"),
+        (("vae", "two pictures", 0, 1, *(no_picture,) * 2), "/interpolate", "cannot be read as an"),
         (("style", 99), "/mix", "12"),
     ):
         with pytest.raises(Exception, match=message):
@@ -172,7 +175,7 @@ def test_sliders_move_their_own_latents(exploring: Exploring, shelf: Shelf) -> N
     again = exploring.turned("style", start, SLIDERS, NONE, NONE, 0.0)
     page = 3 + 1 + 3
     assert turned[page] == SLIDERS and again[page] == 0
-    assert sum(s["visible"] for s in map(props, turned[page + 1 :])) == len(axes.order) - SLIDERS
+    assert sum(s["visible"] for s in map(props, turned[page + 1 : -1])) == len(axes.order) - SLIDERS
 
 
 def test_a_run_sets_every_widget(exploring: Exploring) -> None:
@@ -210,6 +213,41 @@ def test_map_rows_files_and_directions_lead_to_places(
     two = [exploring.by_chance("vae", row[3], 0, NONE, NONE, 0.0)[3] for _ in range(2)]
     assert two[0] != two[1]
     assert exploring.back("vae", row[3], 0, NONE, NONE, 0.0)[3] == written(known.axes.start)
+
+
+def test_live_events_say_what_is_wrong(exploring: Exploring, shelf: Shelf) -> None:
+    at = written(explored(shelf.open("vae")).axes.start)
+    seen = plainly(exploring.seen, 3)
+    assert seen("vae", at, NONE, NONE, 0.0)[3:] == [""]
+    for words, told in (
+        (("gone", at, NONE, NONE, 0.0), "gone"),
+        (("vae", "one, two", NONE, NONE, 0.0), "list of numbers"),
+        (("vae", "1, 2", NONE, NONE, 0.0), "3 numbers; got 2"),
+        (("vae", "1, 2, inf", NONE, NONE, 0.0), "finite"),
+        (("vae", at, NONE, "ten", 0.0), "no direction 'ten'"),
+        (("vae", at, "ten", NONE, 0.0), "without classes"),
+    ):
+        answer = seen(*words)
+        assert told in answer[3] and len(answer) == 4
+        assert all("value" not in update for update in answer[:3])
+    live = plainly(exploring.live, 4)("vae", "1, 2", 0, NONE, NONE, 0.0, 1.0, 1.0, 1.0)
+    assert "3 numbers" in live[-1] and len(live) == 5
+    spot = plainly(exploring.looked_up, 3)("vae", "1, 2", NONE, NONE, 0.0)
+    assert "3 numbers" in spot[-1]
+
+    def broken() -> list[Any]:
+        raise ZeroDivisionError("a secret of the server")
+
+    assert plainly(broken, 1)()[1].endswith("the studio's terminal says how.")
+
+
+def test_a_file_that_is_no_picture_is_refused_without_its_place(
+    exploring: Exploring, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.png").write_text("no picture")
+    with pytest.raises(Exception, match=r"mine\.png cannot be read as an image") as caught:
+        exploring.placed("vae", "", 0, NONE, NONE, 0.0, str(tmp_path / "mine.png"))
+    assert str(tmp_path) not in str(caught.value)
 
 
 def test_a_slider_reaches_unusual_values(shelf: Shelf) -> None:

@@ -149,12 +149,7 @@ def render(
     Raises:
         UserError: another number of latents, one that is no number, or a class there is not.
     """
-    place = torch.as_tensor(z, dtype=torch.float32).reshape(-1)
-    if len(place) != len(axes.start) or not bool(place.isfinite().all()):
-        raise UserError(
-            f"A place of this model is {len(axes.start)} numbers; got {len(place)}"
-            f"{'' if bool(place.isfinite().all()) else ', not all of them finite'}."
-        )
+    place = place_within(torch.as_tensor(z, dtype=torch.float32).reshape(-1), axes.start)
     if direction is not None:
         place = place + strength * direction
     asked = None if label is None else class_named(run, axes.decoder, label)
@@ -163,6 +158,21 @@ def render(
         x = axes.decoder.decode(at, condition=asked).cpu()
     facts = {"z": [round(v, 6) for v in place.tolist()], "label": label}
     return Found(x, place, recipe_of(run, "place", facts))
+
+
+def place_within(z: Tensor, like: Tensor) -> Tensor:
+    """A place `(n,)` as it is, if it can be one where `like` `(d,)` is another.
+
+    Raises:
+        UserError: another number of latents, or one that is no number.
+    """
+    finite = bool(z.isfinite().all())
+    if len(z) != len(like) or not finite:
+        raise UserError(
+            f"A place of this model is {len(like)} numbers; got {len(z)}"
+            f"{'' if finite else ', not all of them finite'}."
+        )
+    return z
 
 
 def random_place(axes: Axes, model: Any, seed: int) -> Tensor:

@@ -7,7 +7,6 @@ label, a direction and how far along it.
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,10 +17,11 @@ from latentia.errors import UserError
 from latentia.explore.latent import encode
 from latentia.rendering import place as places
 from latentia.rendering.atlas import marked
-from latentia.rendering.examples import from_file, row_of
+from latentia.rendering.examples import row_of
 from latentia.rendering.pictures import enlarged, pictures_of
 from latentia.rendering.views import look_of
 from latentia.studio.explored import bounds, explored, is_seen, read, training_row, written
+from latentia.studio.own import example_of, file_of
 from latentia.studio.place import Place, kindly
 from latentia.studio.scratch import Scratch
 from latentia.studio.sheet import Single
@@ -34,7 +34,7 @@ NO_ENCODER = (
     "This model does not encode: there is no map of encodings, and a picture of yours cannot be "
     "placed. Move the latents, or go to another place by chance."
 )
-OTHERS = 14
+OTHERS = 15
 """Widgets that `prepared` sets beside the example's and the sliders."""
 
 
@@ -86,6 +86,7 @@ class Exploring:
             *self._looked_up(opened, z, direction, strength),
             page,
             *_set(opened, z, page),
+            "",
         ]
 
     def _decoded(
@@ -119,7 +120,6 @@ class Exploring:
             tile = gr.update(value=enlarged(pictures_of(x)[0]), visible=True)
         return [gr.update(value=ring, visible=True), tile, f"Nearest on the map: training {words}."]
 
-    @kindly
     def live(
         self,
         run: str,
@@ -138,7 +138,6 @@ class Exploring:
                 z[dim] = float(value)
             return [*self._decoded(opened, z, label, direction, strength), written(z)]
 
-    @kindly
     def seen(
         self, run: str, latents: str, label: str, direction: str, strength: float
     ) -> list[Any]:
@@ -159,7 +158,6 @@ class Exploring:
         """Decode a place: numbers with commas between them, empty for where the room begins."""
         return self.seen(run, latents or "", label, direction, strength)
 
-    @kindly
     def looked_up(
         self, run: str, latents: str, label: str, direction: str, strength: float
     ) -> list[Any]:
@@ -169,7 +167,8 @@ class Exploring:
 
     def _at(self, opened: Opened, latents: str) -> Tensor:
         """The place in numbers; the start where there are none yet."""
-        return read(latents) if latents else explored(opened).axes.start.clone()
+        start = explored(opened).axes.start
+        return places.place_within(read(latents), start) if latents else start.clone()
 
     @kindly
     def turned(self, run: str, latents: str, page: int, *manner: Any) -> list[Any]:
@@ -229,11 +228,14 @@ class Exploring:
         label: str,
         direction: str,
         strength: float,
-        file: str,
+        given: Any,
     ) -> list[Any]:
         """Where a file of the visitor's is encoded."""
+        file = file_of(given)
+        if file is None:
+            raise UserError("There is no file.")
         with self.place.shelf.using(run) as opened:
-            return self._encoded(opened, from_file(opened.run, Path(file)), page)
+            return self._encoded(opened, example_of(opened.run, file), page)
 
     @kindly
     def row(

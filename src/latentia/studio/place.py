@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,27 @@ class Room(Protocol):
     def build(self, place: Place) -> None:
         """Make the widgets inside the room's tab, and say what they do."""
         ...
+
+
+def plainly(work: Callable[P, list[Any]], outputs: int) -> Callable[P, list[Any]]:
+    """The function of an event that is not queued, so that nothing it raises reaches the visitor.
+
+    Its answer has a sentence more, for a widget that shows it: "" where all went well, else what
+    was wrong, with the first `outputs` widgets left as they are.
+    """
+
+    @functools.wraps(work)
+    def told(*args: P.args, **kwargs: P.kwargs) -> list[Any]:
+        try:
+            return [*work(*args, **kwargs), ""]
+        except UserError as problem:
+            words = str(problem)
+        except Exception:  # whatever it was, the visitor must not wait for an answer
+            traceback.print_exc()
+            words = "This went wrong; the studio's terminal says how."
+        return [*(gr.skip() for _ in range(outputs)), f"⚠ {words}"]
+
+    return told
 
 
 def kindly(work: Callable[P, R]) -> Callable[P, R]:

@@ -9,7 +9,8 @@ import gradio as gr
 
 from latentia.abilities import Decodes
 from latentia.studio.exploring import NO_ENCODER, NONE, SLIDERS, Exploring
-from latentia.studio.place import Place
+from latentia.studio.own import AS_IT_IS
+from latentia.studio.place import Place, plainly
 from latentia.studio.sheet import Single
 from latentia.studio.shelf import Opened
 
@@ -33,7 +34,8 @@ class _Panel:
         manner: label, direction and strength.
         seeing: the map, the nearest row and a note.
         ways_in: what is only there for models that encode, and the excuse for others.
-    turn, words: the button to other latents, and what latents are.
+        turn, words: the button to other latents, and what latents are.
+        problem: what is wrong with what was asked for last.
     """
 
     single: Single
@@ -45,11 +47,13 @@ class _Panel:
     ways_in: list[Any]
     turn: gr.Button
     words: gr.Markdown
+    problem: gr.Markdown
 
     @property
     def place(self) -> list[Any]:
         """What changes with the place, in the order of `Exploring.arrived`."""
-        return [*self.single.widgets, self.latents, *self.seeing, self.page, *self.sliders]
+        shown = [*self.single.widgets, self.latents, *self.seeing, self.page, *self.sliders]
+        return [*shown, self.problem]
 
 
 def build(place: Place) -> None:
@@ -59,18 +63,22 @@ def build(place: Place) -> None:
             sliders, page, turn, words = _sliders()
         with gr.Column(scale=3, min_width=280, elem_id="explore-see"):
             single = Single("explore", "What lies there")
+            problem = gr.Markdown(elem_id="explore-problem")
             with gr.Row():
                 chance = gr.Button("Random", size="md", elem_id="explore-random", min_width=90)
                 reset = gr.Button("Reset", size="md", elem_id="explore-reset", min_width=90)
             manner = _manner()
             with gr.Accordion("The place in numbers", open=False):
                 latents = gr.Textbox(
-                    label="Latents", info="Enter goes there.", lines=2, elem_id="explore-latents"
+                    label="Latents",
+                    info="With commas between them.",
+                    lines=2,
+                    elem_id="explore-latents",
                 )
                 go = gr.Button("Go there", size="sm", elem_id="explore-go")
         with gr.Column(scale=4, min_width=280):
             seeing, ways_in = _map()
-    panel = _Panel(single, sliders, latents, page, manner, seeing, ways_in, turn, words)
+    panel = _Panel(single, sliders, latents, page, manner, seeing, ways_in, turn, words, problem)
     _wire(place, panel, chance, reset, go)
 
 
@@ -167,21 +175,23 @@ def _wire(
     plane, (own, heard, row, _) = panel.seeing[0], panel.ways_in
     at = [chosen, panel.latents, panel.page, *manner]
     _prepare_when_seen(place, panel, does)
-    gr.on(
-        [s.input for s in panel.sliders],
-        does.live,
-        [*at, *panel.sliders],
-        [*panel.single.widgets, panel.latents],
-        **_LIVE,
-    )
-    still, spot = [chosen, panel.latents, *manner], panel.seeing
-    gr.on([s.release for s in panel.sliders], does.looked_up, still, spot, **_LIVE)
-    gr.on([w.input for w in manner], does.seen, still, panel.single.widgets, **_LIVE)
+    still, seen = [chosen, panel.latents, *manner], panel.single.widgets
+    for events, work, given, shown in (
+        (
+            [s.input for s in panel.sliders],
+            does.live,
+            [*at, *panel.sliders],
+            [*seen, panel.latents],
+        ),
+        ([s.release for s in panel.sliders], does.looked_up, still, panel.seeing),
+        ([w.input for w in manner], does.seen, still, seen),
+    ):
+        gr.on(events, plainly(work, len(shown)), given, [*shown, panel.problem], **_LIVE)
     panel.turn.click(does.turned, at, panel.place, **_QUIET)
     chance.click(does.by_chance, at, panel.place, **_QUIET)
     reset.click(does.back, at, panel.place, **_QUIET)
     plane.select(does.clicked, at, panel.place, **_QUIET)
-    own.upload(does.placed, [*at, own], panel.place, **_QUIET)
+    own.upload(does.placed, [*at, own], panel.place, **_QUIET, **AS_IT_IS)
     heard.upload(does.placed, [*at, heard], panel.place, **_QUIET)
     row.submit(does.row, [*at, row], panel.place, **_QUIET)
     go.click(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,9 +12,9 @@ from latentia.abilities import Decodes, Encodes
 from latentia.data.pictures import grid_image
 from latentia.errors import UserError
 from latentia.rendering import walk as walks
-from latentia.rendering.examples import from_file
 from latentia.rendering.pictures import enlarged, pictures_of, save_loop, save_png
 from latentia.rendering.views import look_of
+from latentia.studio.own import AS_IT_IS, example_of, file_of
 from latentia.studio.place import Place, kindly
 from latentia.studio.scratch import Scratch
 from latentia.studio.sheet import Sheet
@@ -81,6 +80,7 @@ def build(place: Place) -> None:
         [place.chosen, *chosen.asked],
         results,
         api_name="interpolate",
+        **AS_IT_IS,
     )
 
 
@@ -187,8 +187,8 @@ def _interpolate(place: Place, sheet: Sheet, scratch: Scratch) -> Any:
         between: str = SEEDS,
         seed_a: float = 0,
         seed_b: float = 1,
-        picture_a: str | None = None,
-        picture_b: str | None = None,
+        picture_a: Any = None,
+        picture_b: Any = None,
         how: str = "spherical",
         frames: float = 10,
     ) -> list[Any]:
@@ -197,7 +197,7 @@ def _interpolate(place: Place, sheet: Sheet, scratch: Scratch) -> Any:
             raise UserError(f"A walk has 2 to {MOST} frames.")
         with place.shelf.using(run or "") as opened:
             ends = [
-                _end(opened, between, seed, picture)
+                _end(opened, between, seed, file_of(picture))
                 for seed, picture in ((seed_a, picture_a), (seed_b, picture_b))
             ]
             walk = walks.render(
@@ -223,8 +223,10 @@ def _end(opened: Opened, between: str, seed: float | None, picture: str | None) 
             raise UserError("A seed is a whole number of 0 or more.")
         return int(seed)
     if not picture:
+        if between != PICTURES:
+            raise UserError(f"A walk is between {SEEDS} or {PICTURES}, not {between!r}.")
         raise UserError("Drop in both pictures first.")
-    return from_file(opened.run, Path(picture))
+    return example_of(opened.run, picture)
 
 
 def _shown(walk: walks.Walk, scratch: Scratch) -> list[Any]:
