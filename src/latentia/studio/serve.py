@@ -15,6 +15,7 @@ import gradio as gr
 from gradio.themes import Base, Color
 
 from latentia.errors import UserError
+from latentia.studio.memory import freed
 
 HERE = Path(__file__).parent
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
@@ -67,7 +68,7 @@ def launch(
     os.environ.update(QUIET)  # no request to any host
     blocks.queue(max_size=waiting, default_concurrency_limit=1)
     try:
-        with _ended_in_order() if block else nullcontext():
+        with _until_the_end() if block else nullcontext():
             _, address, _ = blocks.launch(
                 server_name=host,
                 server_port=port,
@@ -88,6 +89,12 @@ def launch(
     except OSError as problem:
         raise UserError(f"{host} port {port or PORT} cannot be listened on: {problem}.") from None
     return str(address)
+
+
+@contextmanager
+def _until_the_end() -> Iterator[None]:
+    with _ended_in_order(), freed():
+        yield
 
 
 @contextmanager
