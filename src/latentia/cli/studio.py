@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -64,15 +67,26 @@ def studio(
     folders = runs or [_default()]
     shelf = Shelf(folders, str(resolve_device(device)))
     say(f"{len(shelf.runs())} runs below {', '.join(str(f) for f in folders)}. Ctrl-C ends it.")
-    launch(
-        build(shelf, shelf.folders[0]),
-        host=host,
-        port=port,
-        auth=auth,
-        upload=upload,
-        waiting=waiting,
-        browser=browser,
-    )
+    with _terminated_in_order():
+        launch(
+            build(shelf, shelf.folders[0]),
+            host=host,
+            port=port,
+            auth=auth,
+            upload=upload,
+            waiting=waiting,
+            browser=browser,
+        )
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """A SIGTERM is taken as Ctrl-C, so that temporary files go and a training is saved."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _default() -> Path:
