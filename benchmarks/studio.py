@@ -32,7 +32,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,47 +118,47 @@ class Studio:
         raise SystemExit("The studio has ended: /proc tells no memory of it.")
 
     def kept(self) -> dict[str, float]:
-        """Its temporary files: what rooms wrote, and what the page keeps to hand out."""
-        own, page = counted(self.files / "rooms"), counted(self.files / "page")
-        return {"rooms": own[0], "rooms_mb": own[1], "page": page[0], "page_mb": page[1]}
+        """Its temporary files, and of these what the page keeps to hand out: number, megabytes."""
+        there = [p for p in self.files.rglob("*") if p.is_file()]
+        page = [p for p in there if "page" in p.relative_to(self.files).parts]
+        return {"files": len(there), "mb": size(there), "page": len(page), "page_mb": size(page)}
 
 
-def counted(folder: Path) -> tuple[int, float]:
-    """How many files are below a folder, and their megabytes."""
-    sizes = [p.stat().st_size for p in folder.rglob("*") if p.is_file()]
-    return len(sizes), round(sum(sizes) / 2**20, 2)
+def size(files: Sequence[Path]) -> float:
+    """Megabytes; what has gone meanwhile weighs nothing."""
+    with suppress(FileNotFoundError):
+        return round(sum(p.stat().st_size for p in files) / 2**20, 2)
+    return float("nan")
 
 
 @contextmanager
 def studio(runs: Path, ended: dict[str, Any] | None = None) -> Iterator[Studio]:
     """A studio in a process of its own; `ended` is told how it ended and what it left behind."""
     with tempfile.TemporaryDirectory(prefix="studio-") as work:
-        files = Path(work)
-        for name in ("rooms", "page"):
-            (files / name).mkdir()
-        with (files / "log").open("wb") as log:
+        files, told = Path(work) / "files", Path(work) / "log"
+        files.mkdir()
+        with told.open("wb") as log:
             port = free_port()
             process = started(runs, port, files, log)
             try:
                 address = f"http://127.0.0.1:{port}"
-                until_it_answers(address, process, files / "log")
+                until_it_answers(address, process, told)
                 yield Studio(address, process.pid, files)
             finally:
                 how = finished(process)
                 if ended is not None:
-                    ended |= {"ended_by": how, "rooms_left": len([*(files / "rooms").iterdir()])}
+                    ended |= {"ended_by": how, "left": len([*files.iterdir()])}
 
 
 def started(runs: Path, port: int, files: Path, log: Any) -> subprocess.Popen[bytes]:
     """The command line; its standard input is held open, and it ends when that closes."""
-    where = {"TMPDIR": str(files / "rooms"), "GRADIO_TEMP_DIR": str(files / "page")}
     words = ["studio", str(runs), "--port", str(port), "--no-browser"]
     return subprocess.Popen(
         [sys.executable, "-m", "latentia.studio.watched", *words],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **where},
+        env={**os.environ, "TMPDIR": str(files)},
         # in the background of a shell Ctrl-C is ignored, and children inherit that
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )

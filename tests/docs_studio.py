@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -362,9 +363,7 @@ def train(page: Page, runs: Runs) -> None:
     if not page.locator("#train-stop").is_visible():
         fill(page, "train-minutes", 3)
         page.locator("#train-start").click()
-    page.wait_for_function(
-        "() => Number(document.querySelector('#train-bar progress')?.value) >= 15"
-    )
+    expect(page.locator("#train-state")).to_contain_text(re.compile(r"\b([2-9]\d)% done"))
     drawn(page, "train-previews")
     page.wait_for_timeout(2500)
 
