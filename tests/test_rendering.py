@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from latentia.rendering.pictures import (
     save_zip,
 )
 from latentia.rendering.points import Plane
+from latentia.rendering.recipe import recipe_of
 from latentia.rendering.views import columns_of, look_of, save_sounds
 from latentia.run import Run
 
@@ -255,6 +257,19 @@ def test_vectors_are_points_or_tables(tmp_path: Path, vae: Run) -> None:
         columns_of(vae, drawn.x)
     with pytest.raises(UserError, match="nothing to hear"):
         save_sounds(vae, drawn.x, tmp_path)
+
+
+def test_recipes_do_not_tell_where_data_lie(vae: Run) -> None:
+    for name, title in (
+        ("digits", "digits"),
+        ("/home/ada/faces", "faces"),
+        ("/home/ada/faces.zip + /home/ada/anime.zip", "faces.zip + anime.zip"),
+        ("hf:org/faces", "hf:org/faces"),
+    ):
+        run = replace(vae, spec=replace(vae.spec, name=name))
+        recipe = recipe_of(run, "samples", {})
+        assert recipe["data"]["name"] == title
+        assert b"/home/ada" not in png_of(Image.new("L", (2, 2)), recipe)
 
 
 def blue(picture: Image.Image) -> np.ndarray:

@@ -20,11 +20,11 @@ from latentia.errors import UserError
 from latentia.fitting import fit
 from latentia.run import Run
 from latentia.studio.auditing import auditable, audited, findings, kinds_of
-from latentia.studio.comparing import FIGURES_FILE, figures_across, measured
+from latentia.studio.comparing import FIGURES_FILE, alike, figures_across, measured
 from latentia.studio.rooms import audit as audit_room
 from latentia.studio.rooms import compare as compare_room
 from latentia.studio.rooms import translate as translate_room
-from latentia.studio.shelf import Opened, Shelf
+from latentia.studio.shelf import Opened, Shelf, shape_of
 from latentia.studio.translation import (
     MOST_FILES,
     Wish,
@@ -137,7 +137,7 @@ def test_a_picture_comes_back_with_before_and_after(client: Client, tmp_path: Pa
     )
     assert captions(shown) == ["mine.png: before", "mine.png: to light", "mine.png: back to dark"]
     assert "dark → light" in words and "there and back" in words
-    assert [Path(file).name for file in files] == ["mine.png", "mine.png"]
+    assert [Path(file).name for file in files] == ["mine.png", "mine-back.png"]
     with Image.open(files[0]) as image:
         assert image.size == (20, 24) and "Synthetic" in image.info["Description"]
 
@@ -291,6 +291,18 @@ def test_what_cannot_be_audited_is_said(shelf: Shelf) -> None:
 
 
 # Compare
+
+
+def test_compare_begins_with_runs_of_the_same_data(shelf: Shelf, tmp_path: Path) -> None:
+    (runs,) = shelf.folders
+    assert sorted(alike(Shelf([runs / "plain", runs / "vae"]))) == ["plain", "vae"]
+    assert alike(Shelf([runs / "plain", runs / "cycle"])) == ["cycle"]  # the newest
+    assert alike(Shelf([tmp_path])) == []
+
+
+def test_a_table_is_told_by_its_columns(shelf: Shelf) -> None:
+    assert shape_of(shelf.open("vae").run.spec) == "2 columns"
+    assert shape_of(shelf.open("cycle").run.spec) == "3 × 16 × 16"
 
 
 def test_runs_stand_side_by_side(client: Client) -> None:

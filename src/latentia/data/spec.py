@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -53,6 +54,12 @@ class DataSpec:
     columns: dict[str, Any] | None = None
     sound: dict[str, Any] | None = None
     pair: dict[str, Any] | None = None
+
+    @property
+    def title(self) -> str:
+        """The name without folders: it tells nothing of the machine that the data lie on."""
+        parts = self.name.split(" + ")
+        return " + ".join(p if p.startswith("hf:") else PurePath(p).name or p for p in parts)
 
     @property
     def dims(self) -> int:

@@ -19,6 +19,7 @@ _ROOM = 0.6  # of the data's range, from its middle to the edge of the plane
 _MOST = 40  # doublings of the plane for points that lie far out
 _FINE = 4  # what is put on the plane is drawn so many times larger, for smooth edges
 _RADIUS = 4
+_ASIDE = 15.0  # pixels from an end of a walk to its letter
 
 
 class Plane:
@@ -97,8 +98,16 @@ def _put(picture: Image.Image, places: np.ndarray, way: bool) -> None:
         picture.paste(ImageColor.getrgb(BLUE), (x - _RADIUS, y - _RADIUS), dot)
     if way and len(places):
         pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
-        for word, (x, y) in (("A", places[0]), ("B", places[-1])):
-            pen.text((x + 5, y - 20), word, INK, font, stroke_width=2, stroke_fill="white")
+        for word, end, inner in (("A", 0, 1), ("B", -1, -2)):
+            at = tuple(places[end] + _away(places, end, inner))
+            pen.text(at, word, INK, font, anchor="mm", stroke_width=2, stroke_fill="white")
+
+
+def _away(places: np.ndarray, end: int, inner: int) -> np.ndarray:
+    """From an end of a walk to its letter: on from where the walk comes, `(2,)` pixels."""
+    step = places[end] - places[inner] if len(places) > 1 else np.zeros(2)
+    far = float(np.hypot(*step))
+    return step * (_ASIDE / far) if far > 1e-6 else np.array([0.0, -_ASIDE])
 
 
 @lru_cache(1)

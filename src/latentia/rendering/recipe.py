@@ -25,7 +25,7 @@ def recipe_of(run: Run, what: str, facts: Mapping[str, Any]) -> Recipe:
         "what": what,
         "run": run.folder.name,
         "family": run.family,
-        "data": {"name": run.spec.name, "hash": run.spec.hash},
+        "data": {"name": run.spec.title, "hash": run.spec.hash},
         "training_seed": run.seed,
         **{name: value for name, value in facts.items() if value is not None},
     }

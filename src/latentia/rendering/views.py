@@ -46,7 +46,7 @@ def columns_of(run: Run, rows: Tensor) -> dict[str, list[Any]]:
 
 def save_sounds(run: Run, x: Tensor, folder: Path) -> list[Path]:
     """Write drawn recordings as .wav files that say they are synthetic, with the run's vocoder."""
-    return save_recordings(x, vocoder_of(run), folder, f"a {run.family} model of {run.spec.name}")
+    return save_recordings(x, vocoder_of(run), folder, f"a {run.family} model of {run.spec.title}")
 
 
 def vocoder_of(run: Run) -> Vocoder:

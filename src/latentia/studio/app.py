@@ -13,7 +13,7 @@ import gradio as gr
 
 from latentia.studio.place import Place
 from latentia.studio.scratch import keep_uploads_here
-from latentia.studio.shelf import Opened, Shelf
+from latentia.studio.shelf import Opened, Shelf, shape_of
 from latentia.training.budget import duration
 
 ROOMS = (
@@ -114,12 +114,11 @@ def _facts(opened: Opened | None) -> str:
     if opened is None:
         return NOTHING
     run = opened.run
-    shape = " × ".join(str(n) for n in run.spec.shape)
     rows = run.history()
     spent = f" · trained {duration(rows[-1]['seconds'])}" if rows else ""
+    data = f"{run.spec.title} ({shape_of(run.spec)}, {run.spec.n:,} examples)"
     return (
-        f"**{run.family}** of {run.spec.name} ({shape}, {run.spec.n:,} examples){spent} · "
-        f"seed {run.seed} · can {', '.join(opened.abilities)}"
+        f"**{run.family}** of {data}{spent} · seed {run.seed} · can {', '.join(opened.abilities)}"
     )
 
 

@@ -8,7 +8,6 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -20,8 +19,10 @@ from latentia.metrics.evaluate import METRICS
 from latentia.metrics.lines import Line
 from latentia.metrics.occasion import Occasion
 from latentia.metrics.tables import conditions_of, figures_of
+from latentia.rendering.views import columns_of, look_of
 from latentia.run import Run
-from latentia.studio.shelf import Opened
+from latentia.studio.sheet import points_of
+from latentia.studio.shelf import Opened, Shelf, shape_of
 from latentia.training.budget import duration
 from latentia.training.checkpoint import MODEL_FILE
 
@@ -39,6 +40,19 @@ _FEWER = 50  # kept lines of a curve
 
 Told = Callable[[str, int, int], None]
 Measured = Mapping[str, dict[str, Any]]
+
+
+def alike(shelf: Shelf) -> list[str]:
+    """Two runs to begin with: the newest, and the next newest of the same data, if there is one."""
+    found: list[tuple[str, str]] = []
+    for name, folder in shelf.runs().items():
+        with suppress(UserError):
+            data = Run.open(folder).spec.hash
+            if not found or data == found[0][1]:
+                found.append((name, data))
+        if len(found) == 2:
+            break
+    return [name for name, _ in found]
 
 
 # pictures
@@ -70,11 +84,13 @@ def sheet_of(opened: Opened) -> Image.Image | None:
     """Samples of seeds 0, 1, …; of models that draw none the last preview."""
     if not isinstance(opened.model, Samples):
         return preview_of(opened.run, 1.0)
-    image = opened.run.spec.kind == "image"
+    look = look_of(opened.run.spec)
     with torch.no_grad():
-        x = opened.model.sample(range(_TILES if image else _POINTS)).cpu()
-    if not image:
-        return _scatter(x.numpy(), f"{len(x)} samples")
+        x = opened.model.sample(range(_POINTS if look in ("points", "table") else _TILES)).cpu()
+    if look == "points":
+        return points_of(opened, x)
+    if look == "table":
+        return _scatter(columns_of(opened.run, x), f"{len(x)} samples")
     return grid_image(x.flip(2) if opened.run.spec.sound is not None else x)
 
 
@@ -105,12 +121,15 @@ def curves_of(run: Run) -> Image.Image | None:
     return _drawn(figure)
 
 
-def _scatter(points: np.ndarray, title: str) -> Image.Image:
-    """The first two columns of some rows."""
-    figure, (axis,) = _canvas(1, tall=3.6)
-    second = points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
-    axis.plot(points[:, 0], second, ".", color="#0072b2", markersize=3)
-    axis.set_title(f"{title}, first two columns", fontsize=9, loc="left")
+def _scatter(columns: Mapping[str, list[Any]], title: str) -> Image.Image:
+    """The first two columns of a table that are numbers, else its first two, in its own units."""
+    numbers = [n for n, values in columns.items() if isinstance(values[0], int | float)]
+    first, second = (numbers if len(numbers) > 1 else [*columns, *columns])[:2]
+    figure, (axis,) = _canvas(1, tall=4.2)
+    axis.plot(columns[first], columns[second], ".", color="#0072b2", markersize=3)
+    axis.set_title(title, fontsize=9, loc="left")
+    axis.set_xlabel(first, fontsize=9)
+    axis.set_ylabel(second, fontsize=9)
     axis.tick_params(labelsize=8)
     return _drawn(figure)
 
@@ -137,8 +156,8 @@ def facts_of(opened: Opened) -> dict[str, str]:
     weights = sum(p.numel() for p in opened.model.parameters())
     return {
         "family": run.family,
-        "data": run.spec.name,
-        "shape": " × ".join(map(str, run.spec.shape)),
+        "data": run.spec.title,
+        "examples": shape_of(run.spec),
         "training rows": f"{run.spec.n:,}",
         "trained": duration(rows[-1]["seconds"]) if rows else "–",
         "examples seen": f"{rows[-1]['examples']:,}" if rows else "–",

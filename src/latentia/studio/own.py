@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,14 @@ def example_of(run: Run, file: str) -> Tensor:
     Raises:
         UserError: it cannot be read; where it lies on this machine is not told.
     """
-    try:
+    with by_name(Path(file)):
         return from_file(run, Path(file))
+
+
+@contextmanager
+def by_name(source: Path) -> Iterator[None]:
+    """Call a file as the visitor did, not by where the page keeps it."""
+    try:
+        yield
     except UserError as problem:
-        raise UserError(str(problem).replace(file, Path(file).name)) from None
+        raise UserError(str(problem).replace(f"{source.parent}/", "")) from None

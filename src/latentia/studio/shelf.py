@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from latentia.abilities import abilities_of
+from latentia.data.spec import DataSpec
 from latentia.errors import UserError, nearest
 from latentia.run import RECIPE_FILE, Run
 from latentia.training.checkpoint import MODEL_FILE
@@ -104,6 +105,15 @@ class Shelf:
         opened = self.open(name)
         with opened.lock:
             yield opened
+
+
+def shape_of(spec: DataSpec) -> str:
+    """What an example is made of, in words."""
+    if spec.columns is not None:
+        return f"{len(spec.columns['columns'])} columns"
+    if spec.kind == "vector":
+        return f"{spec.dims} numbers"
+    return " × ".join(str(n) for n in spec.shape)
 
 
 def _below(top: Path, depth: int = DEPTH) -> Iterator[Path]:

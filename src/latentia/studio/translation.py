@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from latentia.data.parts import part
 from latentia.data.picture_files import open_original
 from latentia.data.pictures import save_image, to_image, to_pixels
 from latentia.errors import UserError
+from latentia.studio.own import by_name
 from latentia.studio.shelf import Opened
 from latentia.translating.files import Found, find_items
 from latentia.translating.job import Job, chosen_target, job_of, start_of
@@ -95,7 +96,7 @@ def translated_pictures(opened: Opened, source: Path, wish: Wish, out: Path, tol
         made=made,
         precision="auto",
     )
-    with _by_name(source):
+    with by_name(source):
         outcome = translate_pictures(
             found, job, out / "translated", round_trip=wish.round_trip, told=told
         )
@@ -116,7 +117,7 @@ def translated_voice(
         UserError: no recording, or no such voice.
     """
     job = voice_job_of(opened.run, opened.model, to or None, round_trip=round_trip)
-    with _by_name(source):
+    with by_name(source):
         found = received(source, sound=True)
         outcome = translate_recordings(found, job, out / "translated", told=told)
     (done,) = outcome.done
@@ -130,7 +131,7 @@ def received(source: Path, *, sound: bool) -> Found:
     Raises:
         UserError: nothing of the kind, or more than is translated here.
     """
-    with _by_name(source):
+    with by_name(source):
         found = find_items(source, sound=sound)
     if sound and not found.single:
         raise UserError("Give one recording at a time; `latentia translate` takes a zip of them.")
@@ -150,25 +151,24 @@ def _require_modest(source: Path, n: int) -> None:
         )
 
 
-@contextmanager
-def _by_name(source: Path) -> Iterator[None]:
-    """Call a file as the visitor did, not by where the page keeps it."""
-    try:
-        yield
-    except UserError as problem:
-        raise UserError(str(problem).replace(f"{source.parent}/", "")) from None
-
-
 def handed_files(outcome: Outcome, found: Found, out: Path, name: str) -> list[Path]:
     """A single file and its round trip, or a zip with the names that the pictures had."""
-    paths = [p for d in outcome.done for p in (d.path, d.returned) if p is not None]
     if found.single:
-        return paths
+        return [p for done in outcome.done for p in (done.path, _back(done, out)) if p is not None]
+    paths = [p for d in outcome.done for p in (d.path, d.returned) if p is not None]
     packed = out / f"{name}.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for path in paths:
             archive.write(path, path.relative_to(out / "translated").as_posix())
     return [packed]
+
+
+def _back(done: Done, out: Path) -> Path | None:
+    """The round trip under a name of its own, so that one does not overwrite the other."""
+    if done.returned is None:
+        return None
+    named = out / f"{done.returned.stem}-back{done.returned.suffix}"
+    return Path(shutil.copyfile(done.returned, named))
 
 
 def words_of(outcome: Outcome, start: str, to: str) -> str:

@@ -80,7 +80,7 @@ def build(place: Place) -> None:
     """The budget, the audit, and its galleries below."""
     scratch = Scratch()
     gr.Markdown(LEAD, elem_id="audit-lead")
-    with gr.Row(equal_height=False):
+    with gr.Row(elem_id="audit-begin"):
         minutes = gr.Slider(
             0.1,
             30,
@@ -89,7 +89,7 @@ def build(place: Place) -> None:
             label="Minutes of training, all three together",
             elem_id="audit-minutes",
         )
-        go = gr.Button("Audit", variant="primary", elem_id="audit-go")
+        go = gr.Button("Audit", variant="primary", size="md", scale=0, elem_id="audit-go")
     shown = _widgets()
 
     @kindly
@@ -148,7 +148,7 @@ def _widgets() -> _Shown:
             object_fit="contain",
             buttons=["fullscreen"],
             elem_id="audit-gallery",
-            elem_classes="small-pixels",
+            elem_classes=["small-pixels", "snug"],
         )
         table = gr.Dataframe(
             headers=list(HEAD),

@@ -16,6 +16,7 @@ from latentia.studio.comparing import (
     VIEWS,
     Measured,
     across,
+    alike,
     conditions,
     differing,
     facts_of,
@@ -38,10 +39,9 @@ def fits(opened: Opened | None) -> bool:
 
 def build(place: Place) -> None:
     """The runs, what is seen of them, and their figures."""
-    names = list(place.shelf.runs())
     runs = gr.Dropdown(
-        names,
-        value=names[:2],
+        list(place.shelf.runs()),
+        value=alike(place.shelf),
         multiselect=True,
         max_choices=MOST_RUNS,
         label=f"Runs, {MOST_RUNS} at most",
@@ -58,6 +58,7 @@ def _pictures(place: Place, runs: gr.Dropdown) -> None:
             [(title, name) for name, title in VIEWS.items()],
             value="samples",
             label="Look at",
+            info="Samples are of the same seeds.",
             elem_id="compare-view",
         )
         share = gr.Slider(
@@ -69,21 +70,27 @@ def _pictures(place: Place, runs: gr.Dropdown) -> None:
             visible=False,
             elem_id="compare-share",
         )
-    go = gr.Button("Compare", variant="primary", elem_id="compare-go")
+    go = gr.Button("Compare", variant="primary", size="md", elem_id="compare-go")
     gallery = gr.Gallery(
-        label="Side by side, the same seeds",
+        label="Side by side",
+        show_label=False,  # it would lie on the pictures
         columns=2,
         height="auto",
         format="png",
         object_fit="contain",
         buttons=["fullscreen"],
         elem_id="compare-gallery",
-        elem_classes="small-pixels",
+        elem_classes=["small-pixels", "snug"],
     )
     words = gr.Markdown(elem_id="compare-words")
-    facts = gr.Dataframe(
-        label="The runs", headers=["fact"], interactive=False, wrap=True, elem_id="compare-facts"
-    )
+    with gr.Column(visible=False) as part:
+        facts = gr.Dataframe(
+            label="The runs",
+            headers=["fact"],
+            interactive=False,
+            wrap=True,
+            elem_id="compare-facts",
+        )
 
     @kindly
     def look(runs: list[str] | None, view: str = "samples", share: float = 1) -> Any:
@@ -106,7 +113,8 @@ def _pictures(place: Place, runs: gr.Dropdown) -> None:
         lambda view: gr.Slider(visible=view == "previews"), [view], [share], **_PRIVATE
     ).then(look, [runs, view, share], [gallery], **_PRIVATE)
     share.release(look, [runs, view, share], [gallery], **_PRIVATE)
-    go.click(compare, [runs, view, share], [gallery, words, facts], api_name="compare")
+    event = go.click(compare, [runs, view, share], [gallery, words, facts], api_name="compare")
+    event.success(_appears, None, [part], **_PRIVATE)
 
 
 def _figures(place: Place, runs: gr.Dropdown) -> None:
@@ -116,15 +124,26 @@ def _figures(place: Place, runs: gr.Dropdown) -> None:
             [(name.replace("_", " "), name) for name in METRICS],
             value=list(USUAL),
             label="Metrics; each run gives those that it can",
+            min_width=300,
             elem_id="compare-metrics",
         )
         samples = gr.Slider(
-            100, 5000, value=SAMPLES, step=100, label="Samples of each", elem_id="compare-samples"
+            *(100, 5000),
+            value=SAMPLES,
+            step=100,
+            label="Samples of each",
+            min_width=280,
+            elem_id="compare-samples",
         )
-    go = gr.Button("Measure", elem_id="compare-measure")
-    table = gr.Dataframe(
-        label="Figures", headers=["figure"], interactive=False, wrap=True, elem_id="compare-figures"
-    )
+    go = gr.Button("Measure", size="md", elem_id="compare-measure")
+    with gr.Column(visible=False) as part:
+        table = gr.Dataframe(
+            label="Figures",
+            headers=["figure"],
+            interactive=False,
+            wrap=True,
+            elem_id="compare-figures",
+        )
     words = gr.Markdown(elem_id="compare-conditions")
 
     @kindly
@@ -146,7 +165,13 @@ def _figures(place: Place, runs: gr.Dropdown) -> None:
         found = _each(place.shelf, runs, one)
         return figures_across(found), conditions(found, n)
 
-    go.click(measure, [runs, metrics, samples], [table, words], api_name="measure")
+    event = go.click(measure, [runs, metrics, samples], [table, words], api_name="measure")
+    event.success(_appears, None, [part], **_PRIVATE)
+
+
+def _appears() -> gr.Column:
+    """A table is not there before there is anything in it."""
+    return gr.Column(visible=True)
 
 
 def _each(

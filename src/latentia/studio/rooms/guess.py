@@ -52,7 +52,7 @@ def build(place: Place) -> None:
                     info="Told at the end of a session; left empty, a hidden one is drawn.",
                     elem_id="guess-seed",
                 )
-            begin = gr.Button("Begin", variant="primary", elem_id="guess-begin")
+            begin = gr.Button("Begin", variant="primary", size="md", elem_id="guess-begin")
         with gr.Column(scale=3, min_width=320):
             shown = gr.HTML(EMPTY, elem_id="guess-stage", label="The picture")
             where = gr.Markdown(elem_id="guess-where")
@@ -65,6 +65,7 @@ def build(place: Place) -> None:
         headers=HEAD,
         label="All models, and everybody's answers",
         interactive=False,
+        visible=False,
         elem_id="guess-table",
         elem_classes="table-wrap",
     )
@@ -102,9 +103,9 @@ def build(place: Place) -> None:
             work, [session], [session, *view], api_name=called, show_progress="hidden"
         )
         event.success(
-            lambda s: _rows(place) if _over(s) else gr.skip(), [session], table, **PRIVATE
+            lambda s: _table(place) if _over(s) else gr.skip(), [session], table, **PRIVATE
         )
-    place.follow(lambda _: (None, *_view(None), _rows(place)), [session, *view, table])
+    place.follow(lambda _: (None, *_view(None), _table(place)), [session, *view, table])
 
 
 def _over(found: Session | None) -> bool:
@@ -158,6 +159,11 @@ def _glance(found: Session) -> str:
     if found.stairs.threshold is not None:
         text += f" Mean of the last turns: {found.stairs.threshold:.0f} ms."
     return text + " The longer an exposure is needed, the better the fakes."
+
+
+def _table(place: Place) -> Any:
+    rows = _rows(place)
+    return gr.update(value=rows, visible=bool(rows))
 
 
 def _rows(place: Place) -> list[list[str]]:

@@ -50,10 +50,12 @@ def build(place: Place) -> None:
     with gr.Row(elem_id="train-room"):
         with gr.Column(scale=2, min_width=320):
             asked = _form(place)
-            start = gr.Button("Start", variant="primary", elem_id="train-start")
+            start = gr.Button("Start", variant="primary", size="md", elem_id="train-start")
             unfinished, resume, resumption = _unfinished(place)
         with gr.Column(scale=3, min_width=320):
-            stop = gr.Button("Stop and save", variant="stop", visible=False, elem_id="train-stop")
+            stop = gr.Button(
+                "Stop and save", variant="stop", size="md", visible=False, elem_id="train-stop"
+            )
             shown = _progress()
     timer = gr.Timer(EVERY, active=False)
     view = [*shown, start, stop, unfinished, resumption, place.chosen, place.fresh, timer]

@@ -104,17 +104,18 @@ def _pictures(place: Place, to: gr.Dropdown, scratch: Scratch) -> None:
             )
             own = gr.Button("Take one of the test data", size="sm", elem_id="translate-own")
             options = _options()
-            go = gr.Button("Translate", variant="primary", elem_id="translate-go")
+            go = gr.Button("Translate", variant="primary", size="md", elem_id="translate-go")
         with gr.Column(scale=2, min_width=280):
             shown = gr.Gallery(
                 label="Before and after",
+                show_label=False,  # it would lie on the pictures
                 columns=2,
                 object_fit="contain",
                 height="auto",
                 format="png",
                 buttons=["fullscreen"],
                 elem_id="translate-shown",
-                elem_classes="small-pixels",
+                elem_classes=["small-pixels", "snug"],
             )
             words = gr.Markdown(elem_id="translate-words")
             files = gr.File(
@@ -219,7 +220,7 @@ def _voices(place: Place, to: gr.Dropdown, scratch: Scratch) -> None:
                 elem_id="translate-voice",
             )
             back = gr.Checkbox(label="Translate back, too", elem_id="translate-voice-back")
-            go = gr.Button("Convert", variant="primary", elem_id="translate-speak")
+            go = gr.Button("Convert", variant="primary", size="md", elem_id="translate-speak")
         with gr.Column(scale=2, min_width=280):
             source = _player("As it was", "translate-voice-before")
             converted = _player("Converted", "translate-voice-after")
