@@ -3,7 +3,7 @@
     python tests/docs_notebooks.py [lecture] [book]
 
 makes them anew, in docs/notebooks/, and the pictures that the pages show, in
-docs/images/tutorials/. It needs the extra `docs` and a Python kernel (`pip install ipykernel`).
+docs/images/tutorials/. It needs the extra `docs`.
 """
 
 from __future__ import annotations

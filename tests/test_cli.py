@@ -41,7 +41,7 @@ def call(*words: object, env: dict[str, str] | None = None) -> Result:
 
 
 def shell(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "latentia.cli.main", *map(str, words)]
+    command = [sys.executable, "-m", "latentia", *map(str, words)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}
     )

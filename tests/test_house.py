@@ -73,6 +73,7 @@ MAY_IMPORT["guessing"] = ABOVE | {"maths", "rendering"}
 MAY_IMPORT["gallery"] = ABOVE | {"maths", "rendering", "report.page"}
 MAY_IMPORT["studio"] = ABOVE | {"maths", "rendering", "guessing"}
 MAY_IMPORT["cli"] = ABOVE | {"report.write", "rendering", "studio", "gallery"}
+MAY_IMPORT["__main__"] = {"cli"}
 
 
 def modules() -> list[Path]:

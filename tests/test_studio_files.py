@@ -41,7 +41,7 @@ def studio(runs: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[bytes
     """`latentia studio` as a process of its own, and its address."""
     port = free_port()
     words = ["--port", str(port), "--no-browser", "--device", "cpu"]
-    command = [sys.executable, "-m", "latentia.cli.main", "studio", str(runs), *words]
+    command = [sys.executable, "-m", "latentia", "studio", str(runs), *words]
     without = {name: value for name, value in os.environ.items() if name != "GRADIO_TEMP_DIR"}
     process = subprocess.Popen(command, env={**without, "TMPDIR": str(temporary)})
     try:

@@ -147,7 +147,3 @@ about.register(app)
 def main() -> None:
     """The entry point of the script `latentia`."""
     app()
-
-
-if __name__ == "__main__":
-    main()

@@ -23,6 +23,7 @@ from latentia.samplers.levels import Denoise, Noise
 
 FILL_STEPS = 30
 AGAIN = 3  # times each step is taken, so that what is made grows into what is known
+AGAIN_ENLARGED = 8  # by 3, tiles that should hold a little ink keep a ghost of it in the ground
 
 
 @runtime_checkable
@@ -140,7 +141,7 @@ def enlarge(
             whole number.
         seeds: of the noise.
         condition: the classes to become, for a model that takes them.
-        steps: levels of noise; None takes 30. Each is visited three times.
+        steps: levels of noise; None takes 30. Each is visited eight times.
 
     Returns:
         `(B, C, H, W)`; the means of its tiles are the pixels given, but for what leaves [-1, 1].
@@ -155,7 +156,7 @@ def enlarge(
         wrong = wanted.to(clean) - F.avg_pool2d(clean, factor)
         return clean + wrong.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
-    return _made(model, keep, seeds, condition, steps, small.device)
+    return _made(model, keep, seeds, condition, steps, small.device, AGAIN_ENLARGED)
 
 
 def _made(
@@ -165,6 +166,7 @@ def _made(
     condition: Tensor | None,
     steps: int | None,
     device: torch.device,
+    again: int = AGAIN,
 ) -> Tensor:
     """Samples by a denoiser whose guess is corrected by `keep`."""
     how = model.sampling
@@ -177,17 +179,19 @@ def _made(
         """The clean guess within what data can be, and not against what is known."""
         return keep(model.standardise(model.outside(denoise(x, sigma))))
 
-    return model.outside(_there_and_back(corrected, x, levels, noise))
+    return model.outside(_there_and_back(corrected, x, levels, noise, again))
 
 
-def _there_and_back(denoise: Denoise, x: Tensor, levels: Tensor, noise: Noise) -> Tensor:
+def _there_and_back(
+    denoise: Denoise, x: Tensor, levels: Tensor, noise: Noise, again: int
+) -> Tensor:
     """Ancestral steps, each but the last taken back by noise and again (Lugmayr et al. 2022).
 
     A single way down decides what is made before it has seen what is known next to it.
     """
     draws = count()
     for now, then in pairwise(levels.tolist()):
-        for last in reversed(range(AGAIN)):
+        for last in reversed(range(again)):
             lower = ancestral(denoise, x, (now, then), lambda _: noise(next(draws)))
             if then == 0 or not last:
                 break

@@ -15,6 +15,7 @@ import gradio as gr
 from gradio.themes import Base, Color
 
 from latentia.errors import UserError
+from latentia.studio.memory import freed
 
 HERE = Path(__file__).parent
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
@@ -55,24 +56,24 @@ def launch(
         Its address, where it does not block.
 
     Raises:
-        UserError: a port that is taken, an `auth` of another form, or none where one is needed.
+        UserError: a port that is taken, an `auth` of another form, or none where one is needed, or
+            an `upload` that is no size.
     """
     pair = _pair(auth)
     if pair is None and not _loopback(host):
         raise UserError(
             f"--host {host} lets others reach this page. Say who may: --auth user:password."
         )
+    most = _size(upload)
     os.environ.update(QUIET)  # no request to any host
-    if not re.fullmatch(r"\d+ ?[kmg]?b", upload.strip().lower()):
-        raise UserError(f"--upload {upload!r} is no size; write one such as 100mb.")
     blocks.queue(max_size=waiting, default_concurrency_limit=1)
     try:
-        with _ended_in_order() if block else nullcontext():
+        with _until_the_end() if block else nullcontext():
             _, address, _ = blocks.launch(
                 server_name=host,
                 server_port=port,
                 auth=pair,
-                max_file_size=upload,
+                max_file_size=most,
                 allowed_paths=allowed,
                 inbrowser=browser,
                 prevent_thread_lock=not block,
@@ -88,6 +89,12 @@ def launch(
     except OSError as problem:
         raise UserError(f"{host} port {port or PORT} cannot be listened on: {problem}.") from None
     return str(address)
+
+
+@contextmanager
+def _until_the_end() -> Iterator[None]:
+    with _ended_in_order(), freed():
+        yield
 
 
 @contextmanager
@@ -112,6 +119,14 @@ def _pair(auth: str | None) -> tuple[str, str] | None:
     if not (user and sign and password):
         raise UserError("--auth is of the form user:password.")
     return user, password
+
+
+def _size(text: str) -> str:
+    """A limit as the page takes it."""
+    size = text.strip().lower()
+    if not re.fullmatch(r"0*[1-9]\d* ?[kmg]?b", size):
+        raise UserError(f"--upload {text!r} is no size; write one such as 100mb.")
+    return size
 
 
 def _loopback(host: str) -> bool:

@@ -15,7 +15,7 @@ import threading
 def main() -> None:
     """Run the command line on this process's words."""
     threading.Thread(target=_wait, daemon=True).start()
-    runpy.run_module("latentia.cli.main", run_name="__main__", alter_sys=True)
+    runpy.run_module("latentia", run_name="__main__", alter_sys=True)
 
 
 def _wait() -> None:
