@@ -238,8 +238,9 @@ def test_silence_stays_silent(tmp_path: Path) -> None:
 def test_what_is_no_recording_is_refused_in_a_sentence(
     raw: bytes, said: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=said) as told:
         spoken(tmp_path, raw)
+    assert "<_io" not in str(told.value)
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 

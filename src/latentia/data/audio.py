@@ -211,7 +211,8 @@ def _other(stream: BinaryIO) -> Any:
     try:
         return soundfile.SoundFile(stream)
     except RuntimeError as error:  # what libsndfile cannot read
-        raise Unreadable("not a recording", str(error)) from None
+        told = getattr(error, "error_string", str(error))  # its own words, without our stream
+        raise Unreadable("not a recording", told.rstrip(".")) from None
 
 
 @contextmanager
