@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from latentia import fit, load
+from latentia.data.open import open_data
 from latentia.errors import UserError
 from latentia.game import Batch, Now, Player
 from latentia.maths.schedules import (
@@ -27,7 +28,8 @@ from latentia.models.denoiser import ConditionalDenoiser, Denoiser, Sampling
 from latentia.nn.standardise import Standardise
 from latentia.nn.unet import PointDenoiser, UNet
 from latentia.objectives.denoising import Denoising, NoiseLevels
-from latentia.recipes.diffusion import SamplerName
+from latentia.recipes.base import parse_settings
+from latentia.recipes.diffusion import DiffusionSettings, SamplerName, build_model
 from latentia.samplers.levels import Denoise
 from latentia.samplers.table import SAMPLERS
 
@@ -334,3 +336,19 @@ def test_calls_are_counted_and_timed(conditional: Path) -> None:
     assert 0 < model.seconds_for(100, 10) < 30
     two = model.seconds_for(2000, 20) / model.seconds_for(2000, 10)
     assert 1 < two < 4
+
+
+@pytest.mark.parametrize(("channels", "guidance"), [(1, 2.5), (3, 1.5)])
+def test_colours_are_pushed_less_than_greys(channels: int, guidance: float) -> None:
+    spec = replace(open_data("digits").spec, shape=(channels, 8, 8))
+    settings = parse_settings(DiffusionSettings, {}, "diffusion").resolved(spec)
+    assert build_model(spec, settings).sampling.guidance == guidance
+
+
+def test_the_way_there_and_back_is_finer_than_that_of_a_sample() -> None:
+    few, many = Sampling(0.02, 40.0, 4), Sampling(0.02, 40.0, 60)
+    assert (few.path_steps, many.path_steps) == (24, 60)
+    assert replace(few, sampler="heun").path_steps == 13  # 25 calls
+    assert replace(many, sampler="ancestral").path_steps == 24
+    assert replace(few, sampler="ancestral").path is SAMPLERS["dpm-solver-2m"]
+    assert len(few.path_sigmas()) == 25 and len(few.path_sigmas(7)) == 8

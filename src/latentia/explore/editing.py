@@ -63,7 +63,8 @@ def vary(
         seeds: of the noise.
         strength: from 0, the same picture, to 1, another one altogether.
         condition: the classes to become, for a model that takes them.
-        steps: of the whole way down from pure noise; a share of them is taken.
+        steps: of the whole way down from pure noise; a share of them is taken. None takes those
+            of a sample, 24 at least.
 
     Returns:
         `(B, …)`, as the model samples.
@@ -75,7 +76,7 @@ def vary(
     if not 0 <= strength <= 1:
         raise UserError(f"strength is {strength}; it goes from 0 (the same) to 1 (all new).")
     how = model.sampling
-    levels = how.sigmas_from(strength, steps)
+    levels = how.sigmas_from(strength, steps or max(how.steps, how.path_steps))
     if len(levels) < 2:
         return x
     noise = seeded_noise(seeds, model.shape, x.device)

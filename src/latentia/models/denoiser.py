@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 import torch
@@ -28,7 +29,7 @@ from latentia.seeds import mixed_seed
 GUIDE_MEMORY = 8.0  # exponent of the guide's average over its short training
 DENSITY_STEPS = 64  # densities need finer steps than samples
 EXACT_DIMENSIONS = 64  # up to here the exact divergence costs less than a good estimate
-ODE_STEPS = 18  # of encode and decode, where samples follow no ODE
+PATH_CALLS = 24  # of the network by encode and decode at least: data must come back
 CHUNK = 256  # rows denoised at once
 
 Guide = Literal["early", "classless"]
@@ -55,7 +56,7 @@ class Sampling:
     guided_from: float = 0.0
     guided_to: float = math.inf
     precision: str = "float32"
-    sampler: str = "heun"
+    sampler: str = "dpm-solver-2m"
 
     @property
     def method(self) -> Sampler:
@@ -68,12 +69,18 @@ class Sampling:
 
     @property
     def path(self) -> Sampler:
-        """The sampler where it follows the ODE, Heun's method where it draws noise on the way."""
-        return sampler("heun") if self.method.stochastic else self.method
+        """The sampler where it follows the ODE, DPM-Solver++ where it draws noise on the way."""
+        return sampler("dpm-solver-2m") if self.method.stochastic else self.method
+
+    @property
+    def path_steps(self) -> int:
+        """Steps of `path`: those of a sample, or finer, so that data come back as they were."""
+        enough = next(n for n in count(1) if self.path.evaluations(n) >= PATH_CALLS)
+        return enough if self.method.stochastic else max(self.steps, enough)
 
     def path_sigmas(self, steps: int | None = None) -> Tensor:
         """The levels at which `path` goes from noise to data."""
-        return self.sigmas(steps or (ODE_STEPS if self.method.stochastic else self.steps))
+        return self.sigmas(steps or self.path_steps)
 
     def guided_share(self, levels: Tensor) -> float:
         """The share of these levels at which the guide is asked as well."""

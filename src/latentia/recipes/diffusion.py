@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
@@ -76,11 +76,13 @@ class DenoiserSettings(NetworkSettings):
     forget: float = Field(
         0.1, ge=0, le=1, description="share of examples shown without their class (conditional)"
     )
-    steps: int = Field(18, ge=1, description="default sampler steps")
+    steps: int = Field(12, ge=1, description="default sampler steps")
 
 
 class DiffusionSettings(DenoiserSettings):
     """Settings of the family `diffusion`."""
+
+    COLOUR_GUIDANCE: ClassVar[float] = 1.5
 
     levels: Levels | None = Field(
         None,
@@ -91,8 +93,15 @@ class DiffusionSettings(DenoiserSettings):
     p_std: float = Field(
         1.2, gt=0, description="standard deviation of ln σ in training (levels=lognormal)"
     )
-    sampler: SamplerName = Field("heun", description="how samples follow the noise down")
-    guidance: float | None = Field(None, ge=0, description="push away from a guide; 1: off")
+    sampler: SamplerName = Field(
+        "dpm-solver-2m", description="how samples follow the noise down"
+    )
+    guidance: float | None = Field(
+        None,
+        ge=0,
+        description="push away from a guide; 1: off; by default less on colours, which a strong "
+        "push saturates",
+    )
     guide: Guide = Field(
         "early",
         description="the guide: an early copy of the network, or the network that is not told the "
@@ -108,7 +117,10 @@ class DiffusionSettings(DenoiserSettings):
 
     def by_data(self, spec: DataSpec) -> dict[str, Any]:
         """Of this kind of data, and the levels that belong to what is predicted."""
-        return {**super().by_data(spec), "levels": LEVELS_OF[self.predict]}
+        chosen = {**super().by_data(spec), "levels": LEVELS_OF[self.predict]}
+        if spec.kind == "image" and spec.shape[0] > 1:
+            chosen["guidance"] = self.COLOUR_GUIDANCE
+        return chosen
 
 
 def build_model(

@@ -25,6 +25,7 @@ class LatentDiffusionSettings(diffusion.DiffusionSettings):
     BY_KIND = {  # noqa: RUF012
         "image": {"batch_size": 64, "width": (128, 192), "depth": (4, 4), "guidance": 2.0}
     }
+    COLOUR_GUIDANCE = 2.0
 
     code_channels: int = Field(8, ge=1, description="numbers at each place of a code")
     coder_width: int = Field(128, ge=4, description="channels of the coder's coarsest maps")

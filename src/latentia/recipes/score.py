@@ -17,7 +17,7 @@ from latentia.maths.sdes import (
     VarianceExploding,
     VariancePreserving,
 )
-from latentia.models.denoiser import ODE_STEPS, Sampling
+from latentia.models.denoiser import Sampling
 from latentia.models.score import Langevin, SamplerName, ScoreModel
 from latentia.nn.standardise import Standardise
 from latentia.objectives.score_matching import Matching, ScoreMatching
@@ -34,7 +34,7 @@ ANY = 0.16  # ratio of Langevin steps that are not taken
 BY_SAMPLER: dict[str, dict[str, Any]] = {
     "predictor-corrector": {"steps": 100, "snr": 0.16, "corrector_steps": 1},
     "annealed-langevin": {"steps": 100, "snr": 0.35, "corrector_steps": 5},
-    "ode": {"steps": ODE_STEPS},
+    "ode": {"steps": 18},
 }
 
 
