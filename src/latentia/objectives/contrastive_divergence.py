@@ -153,7 +153,8 @@ class ContrastiveDivergence:
             square = (real.square() + made.square()).mean()
             terms["bound"] = self.weight * self.alpha * square
         if self.broken:
-            terms["broken"] = self.weight * self.broken * self._broken(data, real.mean().detach(), now)
+            wrong = self._broken(data, real.mean().detach(), now)
+            terms["broken"] = self.weight * self.broken * wrong
         if self.labels:
             terms["labels"] = self._cross_entropy(logits[: len(batch)], batch, now)
         self._note(real, made, now)

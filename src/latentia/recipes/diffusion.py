@@ -93,9 +93,7 @@ class DiffusionSettings(DenoiserSettings):
     p_std: float = Field(
         1.2, gt=0, description="standard deviation of ln σ in training (levels=lognormal)"
     )
-    sampler: SamplerName = Field(
-        "dpm-solver-2m", description="how samples follow the noise down"
-    )
+    sampler: SamplerName = Field("dpm-solver-2m", description="how samples follow the noise down")
     guidance: float | None = Field(
         None,
         ge=0,
