@@ -180,6 +180,7 @@ def sampling(trainer: Trainer, args: Namespace) -> dict[str, object]:
     if not args.samples:
         return {}
     model: Any = trainer.average.model
+    how = model.sampling
     seen: set[torch.dtype] = set()  # of the convolutions: what sampling computes in
     layer = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
     hook = layer.register_forward_hook(lambda module, inputs, out: seen.add(out.dtype))
@@ -191,7 +192,7 @@ def sampling(trainer: Trainer, args: Namespace) -> dict[str, object]:
     return {
         "samples_per_s": args.samples / seconds,
         "sampling_arithmetic": ", ".join(sorted(str(d).removeprefix("torch.") for d in seen)),
-        "sampler": f"Heun, {model.steps} steps, {2 * model.steps - 1} evaluations",
+        "sampler": f"{how.sampler}, {how.steps} steps, {model.calls():.0f} evaluations",
         "forward_gflops_per_image": forward_gflops(model, x, sigma),
     }
 
