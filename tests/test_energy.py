@@ -178,6 +178,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> JointEnergyModel:
         DIGITS,
         12_000,
         labels="joint",
+        contrast_weight=1.0,
         width=(16, 32),
         depth=(0, 1),
         chain_steps=5,

@@ -25,10 +25,6 @@ from latentia.nn.unet import default_patch
 class ImageEnergy(nn.Module):
     """Pictures to one number or one for each class; every picture on its own.
 
-    With classes the coarsest level is there twice: one half tells the classes apart, the other
-    adds the same number to all of them, which only says how usual a picture is. So what shapes the
-    chains' way need not pass through features that are to tell classes apart.
-
     Args:
         shape: `(C, H, W)`.
         width: channels by level, fine to coarse; each level has half the pixels a side.
@@ -50,27 +46,20 @@ class ImageEnergy(nn.Module):
         check_levels(shape, width, depth, min(sides))
         first = nn.Conv2d(shape[0] * self.patch**2, width[0], 3, padding=1)
         levels: list[nn.Module] = [_he(first), *_blocks(width[0], depth[0])]
-        self.shared = 0
         for (here, after), blocks in zip(pairwise(width), depth[1:], strict=True):
-            self.shared = len(levels)
-            levels += _level(here, after, blocks)
+            levels += [nn.SiLU(), _he(nn.Conv2d(here, after, 4, 2, 1)), *_blocks(after, blocks)]
             sides = [side // 2 for side in sides]
         self.levels = nn.Sequential(*levels, nn.SiLU())
-        features = width[-1] * sides[0] * sides[1]
-        self.head = _head(features, outputs)
-        self.own = None
-        if outputs > 1 and self.shared:
-            last = _level(width[-2], width[-1], depth[-1])
-            self.own = nn.Sequential(*last, nn.SiLU(), nn.Flatten(), _head(features, 1))
+        self.head = nn.Linear(width[-1] * sides[0] * sides[1], outputs)
+        nn.init.zeros_(self.head.bias)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         """What the last layer says of a batch of pictures."""
         height, width = x.shape[-2:]
         padded = F.pad(x, (0, -width % self.patch, 0, -height % self.patch))
-        fine = self.levels[: self.shared](space_to_depth(padded, self.patch))
-        out: Tensor = self.head(self.levels[self.shared :](fine).flatten(1))
-        return (out if self.own is None else out + self.own(fine)).float()
+        out: Tensor = self.head(self.levels(space_to_depth(padded, self.patch)).flatten(1))
+        return out.float()
 
 
 def check_levels(shape: Shape, width: Sequence[int], depth: Sequence[int], side: int) -> None:
@@ -89,17 +78,6 @@ def check_levels(shape: Shape, width: Sequence[int], depth: Sequence[int], side:
             f"{len(width)} levels are too many for pictures of {shape[1]} x {shape[2]}: give "
             "fewer numbers for width and depth, or a larger size."
         )
-
-
-def _level(here: int, after: int, blocks: int) -> list[nn.Module]:
-    """Half the pixels a side, then some blocks."""
-    return [nn.SiLU(), _he(nn.Conv2d(here, after, 4, 2, 1)), *_blocks(after, blocks)]
-
-
-def _head(features: int, outputs: int) -> nn.Linear:
-    head = nn.Linear(features, outputs)
-    nn.init.zeros_(head.bias)
-    return head
 
 
 def _blocks(channels: int, depth: int) -> list[nn.Module]:

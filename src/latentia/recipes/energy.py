@@ -82,7 +82,10 @@ class EnergySettings(CommonSettings):
         "none", description="joint: learn the classes with the density, as one network (JEM)"
     )
     contrast_weight: float = Field(
-        1.0, gt=0, description="weight of the density beside the cross-entropy (labels=joint)"
+        0.1,
+        gt=0,
+        description="weight of the density beside the cross-entropy (labels=joint): 0.1 for classes "
+        "that know strangers, 1 for samples of a class",
     )
     chains: Literal["persistent", "short-run"] | None = Field(
         None,
