@@ -154,7 +154,7 @@ def _widgets() -> _Shown:
         table = gr.Dataframe(
             headers=list(HEAD),
             label="Findings as a table",
-            column_widths=["25%", "15%", "60%"],
+            column_widths=["26%", "24%", "50%"],
             interactive=False,
             wrap=True,
             max_height=320,
