@@ -269,8 +269,9 @@ def fill(page: Page, name: str, value: object) -> None:
 def drawn(page: Page, name: str) -> None:
     """Wait for a picture, all of it."""
     picture = page.locator(f"#{name} img").first
-    expect(picture).to_be_visible()
+    expect(picture).to_be_attached()  # out of sight it is empty until it is asked for
     page.wait_for_function(LOADED, arg=name)
+    expect(picture).to_be_visible()
 
 
 # scenes
