@@ -351,15 +351,9 @@ def test_what_does_not_go_together_is_refused(
 
 def test_classes_need_labels(tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(50, 2))
+    joint = {**TINY["energy", "vector"], "batch_size": 16, "labels": "joint"}
     with pytest.raises(UserError, match="has no labels, and labels=joint"):
-        latentia.fit(
-            points,
-            model="energy",
-            examples=32,
-            out=tmp_path,
-            quiet=True,
-            settings={**TINY["energy", "vector"], "batch_size": 16, "labels": "joint"},
-        )
+        latentia.fit(points, model="energy", examples=32, out=tmp_path, quiet=True, settings=joint)
 
 
 def test_the_history_tells_the_energies(tmp_path: Path) -> None:
