@@ -84,8 +84,8 @@ class EnergySettings(CommonSettings):
     contrast_weight: float = Field(
         0.1,
         gt=0,
-        description="weight of the density beside the cross-entropy (labels=joint): 0.1 for classes "
-        "that know strangers, 1 for samples of a class",
+        description="weight of the density beside the cross-entropy (labels=joint): 0.1 for "
+        "classes that know strangers, 1 for samples of a class",
     )
     chains: Literal["persistent", "short-run"] | None = Field(
         None,
