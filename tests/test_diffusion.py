@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count as count_from
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -24,6 +26,7 @@ from latentia.maths.schedules import (
     linear_sigmas,
     training_sigmas,
 )
+from latentia.models import denoiser
 from latentia.models.denoiser import ConditionalDenoiser, Denoiser, Sampling
 from latentia.nn.standardise import Standardise
 from latentia.nn.unet import PointDenoiser, UNet
@@ -325,7 +328,7 @@ def test_one_step_is_the_mean_of_everything(conditional: Path) -> None:
     assert float(one.std(0).max()) < 0.3  # of points that spread by 0.5
 
 
-def test_calls_are_counted_and_timed(conditional: Path) -> None:
+def test_calls_are_counted_and_timed(conditional: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, count = load(conditional), [0]
     model.net.register_forward_hook(lambda *_: count.__setitem__(0, count[0] + 1))
     for name, guidance in (("heun", 1.0), ("euler", 1.0), ("euler", 2.0)):
@@ -334,8 +337,10 @@ def test_calls_are_counted_and_timed(conditional: Path) -> None:
         model.sample([1], steps=10)
         assert count[0] == model.calls(10), (name, guidance)
     assert 0 < model.seconds_for(100, 10) < 30
-    two = model.seconds_for(2000, 20) / model.seconds_for(2000, 10)
-    assert 1 < two < 4
+    clock = SimpleNamespace(perf_counter=count_from(0).__next__)  # a second for every look
+    monkeypatch.setattr(denoiser, "time", clock)
+    for n, steps in ((1, 10), (2000, 10), (2000, 20)):
+        assert model.seconds_for(n, steps) == model.calls(steps) * -(-n // denoiser.CHUNK)
 
 
 @pytest.mark.parametrize(("channels", "guidance"), [(1, 2.5), (3, 1.5)])
