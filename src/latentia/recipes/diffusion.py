@@ -97,8 +97,8 @@ class DiffusionSettings(DenoiserSettings):
     guidance: float | None = Field(
         None,
         ge=0,
-        description="push away from a guide; 1: off; by default less on colours, which a strong "
-        "push saturates",
+        description="push away from a guide; 1: off; diffusion on colours takes 1.5, since a "
+        "stronger push saturates them",
     )
     guide: Guide = Field(
         "early",
